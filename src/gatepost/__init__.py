@@ -1,0 +1,1 @@
+"""Gatepost guards mail servers."""

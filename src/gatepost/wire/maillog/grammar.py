@@ -1,0 +1,85 @@
+"""What the reader and the grammars agree on.
+
+Job: the contract between the framing, which finds stamp, host, tag and message in a line, and the grammars, which say what a message means.
+Promise: a grammar is a sans-I/O machine: it is handed messages in the order in which one host wrote them, and its only memory is in `Host` and
+`Process`, both bounded.
+Limits: a grammar never sees a line's stamp or tag as text, and never searches a message for an address: the client stands where the daemon's
+own format puts it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from gatepost.core.facts import Fact, Protocol
+from gatepost.core.subjects import Client, account, client
+
+Yield = Fact | tuple[Fact, ...] | None
+"""What a message tells: a fact, several, `NOTHING`, or None where the grammar does not know such a message."""
+
+NOTHING: tuple[Fact, ...] = ()
+"""Understood, and there is nothing to tell."""
+
+NOBODY = Client("")
+"""Stands where a daemon names no address, as in ``unknown[unknown]``."""
+
+MEMO = 65_536
+"""Texts that a memo of a host keeps at most; a full one starts anew."""
+
+
+class Host:
+    """What the processes of one host share: canonical addresses and accounts, each made once, and the tables of the grammars."""
+
+    __slots__ = ("_accounts", "_clients", "default_domain", "domains", "name", "tables")
+
+    def __init__(self, name: str, default_domain: str = "", domains: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.default_domain = default_domain
+        self.domains = dict(domains or {})
+        self.tables: dict[str, Any] = {}
+        """A table for each grammar that needs one across processes (queue ids), under the grammar's name."""
+        self._clients: dict[str, Client] = {}
+        self._accounts: dict[str, str] = {}
+
+    def client(self, text: str) -> Client:
+        """The client that a daemon's text spells, or `NOBODY` where it spells none."""
+        found = self._clients.get(text)
+        if found is None:
+            try:
+                found = client(text)
+            except ValueError:
+                found = NOBODY
+            if len(self._clients) >= MEMO:
+                self._clients.clear()
+            self._clients[text] = found
+        return found
+
+    def account(self, text: str) -> str:
+        """The account that a daemon's text names, by the one function that every inlet uses."""
+        found = self._accounts.get(text)
+        if found is None:
+            found = account(text, self.default_domain, self.domains)
+            if len(self._accounts) >= MEMO:
+                self._accounts.clear()
+            self._accounts[text] = found
+        return found
+
+
+class Process:
+    """One process of a daemon, told apart by host, tag and process id: what it remembers, and who reads its messages.
+
+    A grammar subclasses it. ``words`` finds the handler of a message by its first word (up to the first space); ``other`` reads what
+    has no such word there (a queue id, a client's text). Both are handed the process, the time (microseconds UTC) and the message.
+    """
+
+    __slots__ = ("host", "protocol", "service")
+
+    words: ClassVar[Mapping[str, Callable[[Any, int, str], Yield]]] = {}
+
+    def __init__(self, host: Host, protocol: Protocol, service: str) -> None:
+        self.host = host
+        self.protocol: Protocol = protocol
+        self.service = service
+
+    def other(self, at: int, message: str) -> Yield:
+        """Reads a message whose first word is none of ``words``."""
+        return None
