@@ -29,7 +29,7 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     prefix: Annotated[str, Meta(title="Address", description="An address, a prefix or a range.", max_length=100, examples=["203.0.113.0/24"])]
     protocols: Annotated[tuple[Protocol, ...], Meta(title="Protocols", description="Where it counts; empty: everywhere.")] = ()
     detection: Annotated[bool, Meta(title="Detection", description="No rule about a client, network or pair counts or holds it.")] = True
-    logins: Annotated[bool, Meta(title="Log-ins only", description="Only rules about failed log-ins leave it alone.")] = False
+    logins: Annotated[bool, Meta(title="Log-ins only", description="Only the rules about failed log-ins leave it alone, instead of all.")] = False
     relay: Annotated[bool, Meta(title="Relay", description="It may relay mail through this server without a log-in.")] = False
     expires: Annotated[int, Meta(title="Expires", description="Microseconds since 1970 UTC; 0: stays until removed.", ge=0)] = 0
     note: Annotated[str, Meta(title="Note", description="What you want to remember about it.", max_length=500)] = ""
@@ -54,11 +54,11 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
     def trusts(self, counts: str) -> bool:
         """Whether rules that count such facts leave its clients alone."""
-        return self.verb == "allow" and (self.detection or (self.logins and counts == "auth_failed"))
+        return self.verb == "allow" and (counts == "auth_failed" if self.logins else self.detection)
 
     def __str__(self) -> str:
         boxes = [name for name in ("logins", "relay") if getattr(self, name)]
-        boxes += [] if self.detection else ["no-detection"]
+        boxes += [] if self.detection or self.logins else ["no-detection"]
         words = [self.verb, self.prefix, *(["on " + ",".join(self.protocols)] if self.protocols else []), *boxes]
         return " ".join(words)
 
@@ -72,9 +72,8 @@ def prefixes(text: str) -> tuple[Network, ...]:
         low, high = address(first), address(last)
     except ValueError as wrong:
         said = str(wrong)
-        raise ValueError(
-            said if "prefix" in said else f"prefix: {text!r} is no address, prefix or range; write 192.0.2.7, 192.0.2.0/24 or 192.0.2.1-192.0.2.9"
-        ) from None
+        ours = said if "prefix" in said else f"{text!r} is no address, prefix or range; write 192.0.2.7, 192.0.2.0/24 or 192.0.2.1-192.0.2.9"
+        raise ValueError(f"prefix: {ours}") from None
     if low.version != high.version or int(low) > int(high):
         raise ValueError(f"prefix: the range {text!r} must run from a lower to a higher address of one family")
     found: tuple[Network, ...] = tuple(summarize_address_range(low, high))
@@ -92,18 +91,24 @@ def own_entries(addresses: Iterable[str] = ()) -> tuple[Entry, ...]:
     return tuple(Entry(verb="allow", prefix=text, note="own network", own=True) for text in dict.fromkeys((*OWN_RANGES, *addresses)))
 
 
+class Contradiction(ValueError):
+    """An entry contradicts or repeats another one."""
+
+    def __init__(self, entry: Entry, said: str) -> None:
+        self.entry = entry
+        super().__init__(f"prefix: {said}; remove one of them, or name other protocols")
+
+
 def check_entries(entries: Iterable[Entry]) -> None:
-    """Raises ValueError where two entries contradict or repeat each other: the same prefix on the same protocol."""
+    """Raises Contradiction where two entries contradict or repeat each other: the same prefix on the same protocol."""
     taken: dict[tuple[Network, Protocol], Entry] = {}
     for entry in entries:
         for where in [(net, protocol) for net in entry.networks for protocol in entry.on]:
             other = taken.setdefault(where, entry)
             if other is not entry and other.verb != entry.verb:
-                raise ValueError(
-                    f"prefix: {prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry}); remove one of them, or name other protocols"
-                )
+                raise Contradiction(entry, f"{prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry})")
             if other is not entry:
-                raise ValueError(f"prefix: {prefix_text(where[0])} on {where[1]} stands twice ({other}; {entry}); remove one of them")
+                raise Contradiction(entry, f"{prefix_text(where[0])} on {where[1]} stands twice ({other}; {entry})")
 
 
 class Lists:
