@@ -240,7 +240,7 @@ def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
 
 def _subject(by: str, text: str) -> Subject:
     if by == "client" or by == "network":
-        return Subject(by, prefix_text(read_network(text)))
+        return Subject("client" if by == "client" else "network", prefix_text(read_network(text)))
     if by == "account":
         return Subject("account", account(text))
     raise BadInput(f"{by!r}: a subject is written client ADDRESS, network PREFIX or account NAME")
