@@ -42,7 +42,7 @@ lock: setup ## write the lock files anew (needs a network)
 	@sh packaging/lock.sh
 
 clean: ## remove all that was made
-	rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache .import_linter_cache .pytest_cache
+	rm -rf --one-file-system .venv build dist .hypothesis .mypy_cache .ruff_cache .import_linter_cache .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 setup-test:

@@ -12,12 +12,14 @@ if ! command -v apt-get >/dev/null; then echo "servers: not a Debian: install by
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 missing=
 for name in $(awk '$1 == "install" { print $2 }' "$list"); do installed "$name" || missing="$missing $name"; done
-folders=
-for folder in $(awk '$1 == "unpack" { print $2 }' "$list" | sort -u); do [ -d "build/debian/$folder" ] || folders="$folders $folder"; done
-[ -n "$missing$folders" ] || exit 0
+lacking() { for folder in $(awk -v verb="$1" '$1 == verb { print $2 }' "$list" | sort -u); do [ -d "build/debian/$folder" ] || echo "$folder"; done; }
+named() { awk -v verb="$1" -v folder="$2" '$1 == verb && $2 == folder { print $3 }' "$list"; }
+folders=$(lacking unpack)
+trees=$(lacking tree)
+[ -n "$missing$folders$trees" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
-    echo "servers: not root, so nothing is installed; tests skip what they lack:$missing$folders"
+    echo "servers: not root, so nothing is installed; tests skip what they lack:$missing" $folders $trees
     exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -46,24 +48,37 @@ if [ -n "$missing" ]; then
     trap - EXIT
 fi
 
+into_place() { mv "build/debian/$1.new" "build/debian/$1"; }
+
 # What `apt-get install` would bring in, by its own dry run, is what the package needs and the machine lacks.
 unpack() {
     folder=$1
     shift
     into=$PWD/build/debian/$folder
-    rm -rf "$into.new"
+    rm -rf "$into.new" "$into.debs"
     mkdir -p "$into.new" "$into.debs"
     names=$(apt-get -s -qq --no-install-recommends install "$@" | awk '/^Inst / { print $2 }')
     # shellcheck disable=SC2086 # a list of names
-    (cd "$into.debs" && chmod 755 . && apt-get -qq -o APT::Sandbox::User=root download $names)
+    (cd "$into.debs" && apt-get -qq -o APT::Sandbox::User=root download $names)
     for deb in "$into.debs"/*.deb; do dpkg -x "$deb" "$into.new"; done
     rm -rf "$into.debs"
-    mv "$into.new" "$into"
+    into_place "$folder"
 }
 for folder in $folders; do
-    packages=$(awk -v folder="$folder" '$1 == "unpack" && $2 == folder { print $3 }' "$list")
-    echo "servers: unpacking" $packages
-    # shellcheck disable=SC2086 # a list of names
-    unpack "$folder" $packages
+    echo "servers: unpacking $folder"
+    # shellcheck disable=SC2046 # a list of names
+    unpack "$folder" $(named unpack "$folder")
+done
+
+# From where this machine has its own packages, so that a mirror serves.
+for suite in $trees; do
+    echo "servers: a tree of Debian's $suite"
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+    rm -rf --one-file-system "build/debian/$suite.new"
+    include=$(named tree "$suite" | paste -s -d , -)
+    debootstrap --variant=minbase --include="$include" "$suite" "build/debian/$suite.new" ${mirror:+"$mirror"} >>"$log" 2>&1 </dev/null ||
+        { tail -n 20 "$log" >&2; exit 1; }
+    rm -rf "build/debian/$suite.new/var/cache/apt/archives"/*.deb
+    into_place "$suite"
 done
 echo "== server packages: $(($(date +%s) - start)) s"
