@@ -25,7 +25,7 @@ state() { { "$python" --version; echo "$python"; pwd -P; cat "$lock" pyproject.t
 stamp=.venv/stamp-$lock
 if [ -x .venv/bin/gatepost ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(state)" ] && .venv/bin/python -c '' 2>/dev/null; then exit 0; fi
 
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+if ! "$python" -c 'import ensurepip, venv; ensurepip.version()' 2>/dev/null; then
     package=python3-venv
     [ "$python" = /usr/bin/python3 ] || package=$(basename "$(readlink -f "$python")")-venv
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
