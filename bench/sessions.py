@@ -26,7 +26,7 @@ class Smtpd:
         self.done: dict[str, int] = {}
         self.tried: dict[str, int] = {}
         self.blameless = False
-        if client.name == "unknown" and scribe.rng.random() < 0.25:
+        if client.name == "unknown" and client.address[-1] in "37c":
             static = f"static-{client.address.replace('.', '-').replace(':', '-')}.example.net"
             self.warn(f"hostname {static} does not resolve to address {client.address}: Name or service not known")
         self.say(f"connect from {client.namaddr}", Fact("connected", "smtp", client))
@@ -80,7 +80,7 @@ class Smtpd:
 
 
 def _share(done: int, tried: int) -> str:
-    return f"{tried}" if done == tried else f"{done}/{tried}"
+    return f"{tried}" if done == tried > 0 else f"{done}/{tried}"
 
 
 def deliver(scribe: Scribe, client: Client, at: int, senders: list[str], to: str) -> int:
