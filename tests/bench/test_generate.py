@@ -181,6 +181,6 @@ def test_the_sample_in_examples_is_what_its_maker_writes_and_fires_every_rule(tm
         ("dos", "smtp", "2001:db8:bad:1::77"),
         ("password-brute-force", "smtp", "203.0.113.200"),
     ]
-    addresses = {ip_address(found) for found in re.findall(r"(?<=\[|=)[0-9a-f]+(?:[.:]+[0-9a-f]+)+(?=\]|,)", "\n".join(lines))}
+    addresses = {ip_address(found) for found in re.findall(r"(?:\[|rip=|lip=)(\d+(?:\.\d+){3}|[0-9a-f]+:[0-9a-f:]+)(?=[\],])", "\n".join(lines))}
     documentation = [ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")]
     assert all(any(address in network for network in documentation) for address in addresses)
