@@ -129,9 +129,7 @@ def test_tls_errors_behind_the_address() -> None:
     assert facts(f"imap-login: Disconnected: Connection closed (no auth attempts in 0 secs): user=<>, rip={ME}, lip=192.0.2.1, {error}")
 
 
-@pytest.mark.parametrize(
-    ("rip", "who"), [("2001:db8::1", "2001:db8::1"), ("::ffff:192.0.2.9", "192.0.2.9"), ("2001:DB8:0:0::1", "2001:db8::1")]
-)
+@pytest.mark.parametrize(("rip", "who"), [("2001:db8::1", "2001:db8::1"), ("::ffff:192.0.2.9", "192.0.2.9"), ("2001:DB8:0:0::1", "2001:db8::1")])
 def test_spellings_of_addresses(rip: str, who: str) -> None:
     assert {one.client for one in facts(f"imap-login: Login: user=<bob>, method=PLAIN, rip={rip}, lip=::1, mpid=1, session=<x>")} == {who}
 
@@ -221,7 +219,11 @@ BITS = st.sampled_from(
 NAMES = st.lists(BITS | st.text(max_size=5), max_size=12).map("".join).map(lambda name: name[:80])
 
 
-@given(NAMES, st.sampled_from(["", ", TLS", ", TLS handshaking: SSL_accept() failed: error:0A", ", secured"]), st.sampled_from(["PLAIN", "X, RIP=6.6.6.6"]))
+@given(
+    NAMES,
+    st.sampled_from(["", ", TLS", ", TLS handshaking: SSL_accept() failed: error:0A", ", secured"]),
+    st.sampled_from(["PLAIN", "X, RIP=6.6.6.6"]),
+)
 def test_the_client_is_the_one_that_dovecot_wrote(name: str, tls: str, method: str) -> None:
     for said in ("Login", "Disconnected: Connection closed (auth failed, 3 attempts in 12 secs)", "Aborted login (auth failed, 3 attempts)"):
         found = read(f"imap-login: {said}: user=<{name}>, method={method}, rip={ME}, lip=192.0.2.1, mpid=1{tls}, session=<q/+1>")

@@ -292,7 +292,7 @@ class Exim(Process):
             return NOTHING
         said = message[found.start(1) :]
         start = said.find(" (set_id=")
-        end = said.rfind(")") if found[1] == "535" else said.rfind("): ")
+        end = said.rfind(")") if found[1] == "535" else said.find("): ", start)
         account = self.host.account(said[start + 9 : end]) if 0 <= start < end else ""
         servers = found[1] != "535"
         why = "other" if servers else "password"

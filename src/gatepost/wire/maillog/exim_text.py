@@ -22,8 +22,8 @@ CANDIDATES = 16
 
 # `host (helo) [address]:port I=[interface]:port`: the host name only where it was verified, the HELO only where it differs, the ports only where
 # they are selected. Between brackets and parentheses stand negated classes, so there is one way to read a text at a place.
-_ADDRESS = r"\[([0-9A-Fa-f.:]+)\](?::(\d+))?(?: Ci=\w+)?(?: I=\[[^\] ]*\](?::(\d+))?)?(?: Ci=\w+)?"
-_left: Match = re.compile(r"(?:[^ (\[][^ ]* )?(?:\((?:[^()\[\] ]*|\[[^()\[\] ]*\])\) )?" + _ADDRESS).match
+_ADDRESS = r"\[([0-9A-Fa-f.:]+)\](?![^ :])(?::(\d+))?(?: Ci=\w+)?(?: I=\[[^\] ]*\](?::(\d+))?)?(?: Ci=\w+)?"
+_left: Match = re.compile(r"(?:(?:[^ (\[]|\[[^ \]]*\][^ ])[^ ]* )?(?:\((?:[^()\[\] ]*|\[[^()\[\] ]*\])\) )?" + _ADDRESS).match
 _right: Match = re.compile(r"\) " + _ADDRESS).match
 
 
@@ -52,25 +52,26 @@ def peer(message: str, place: int, follows: Match, sessions: Mapping[str, list[i
     """The client that stands at a place of a message. ``follows`` matches what the daemon writes behind it, ``sessions`` are those that are open."""
     found = _left(message, place)
     if found is None:
-        place, valid = message.find(") [", place), []
-    else:
-        valid = [_peer(found)] if follows(message, found.end()) else []
-        if "(" not in message[place : found.start(1)]:
-            # No HELO name before the address: nothing there is of the client's choice.
-            return valid[0] if valid else None
-        if not valid and _field(message, found.end()):
-            # One of Exim's own fields, its form broken by text of the client's: what looks like an address further on is no more than that.
-            return None
-        place = message.find(") [", found.end())
+        return _settled(message, message.find(") [", place), follows, sessions, [])
+    fits = follows(message, found.end()) is not None
+    place = message.find(") [", found.end()) if "(" in message[place : found.start(1)] else -1
+    if place < 0:
+        # No second reading: either no HELO name stands before the address, or nothing behind it could be the end of a longer one.
+        return _peer(found) if fits else None
+    return _settled(message, place, follows, sessions, [_peer(found)] if fits or _field(message, found.end()) else [])
+
+
+def _settled(message: str, place: int, follows: Match, sessions: Mapping[str, list[int]], readings: list[Peer]) -> Peer | None:
+    """The one reading that holds, of those known and those that end a HELO name from a place on."""
     for _ in range(CANDIDATES):
         if place < 0:
-            return settle(valid, sessions)
-        other = _right(message, place)
-        if other is not None:
-            if follows(message, other.end()):
-                valid.append(_peer(other))
-            elif _field(message, other.end()):
-                return None
+            chosen = settle(readings, sessions)
+            return chosen if chosen is not None and follows(message, chosen.end) else None
+        found = _right(message, place)
+        # One of Exim's own fields, its form broken by text of the client's, may follow the true address: a reading that must not be left out,
+        # though the line can then not be read.
+        if found is not None and (follows(message, found.end()) or _field(message, found.end())):
+            readings.append(_peer(found))
         place = message.find(") [", place + 1)
     return None
 
