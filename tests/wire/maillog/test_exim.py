@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, Fact, MessageAccepted, MessageBounced, ProtocolAbused, Rejected, SessionEnded
+from gatepost.core.subjects import Client
 from gatepost.wire.maillog import exim
 from gatepost.wire.maillog.grammar import NOTHING, Host, Process, Yield
 
-ME = "192.0.2.7"
+ME = Client("192.0.2.7")
 ID = "1tABCD-000000-0a"
 LONG = "1tABCD-00000001abc-0a2b"
 
@@ -131,7 +132,8 @@ def test_what_was_dropped_ends_once() -> None:
             "pipelining",
         ),
         (
-            f'SMTP protocol synchronization error (next input sent too soon: pipelining was advertised): rejected "x" H=y" H=(a) [{ME}] next input="z"',
+            f'SMTP protocol synchronization error (next input sent too soon: pipelining was advertised): rejected "x" H=y" H=(a) [{ME}] '
+            'next input="z"',
             "pipelining",
         ),
     ],
@@ -349,7 +351,8 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 # A client's texts, as they could be made to look like Exim's own.
 BITS = st.sampled_from(
     [
-        "x", " ", "(", ")", "[6.6.6.6]", ") [6.6.6.6]", ") [6.6.6.6] (y", "(x) [6.6.6.6]:25", " I=[1.1.1.1]:25", " F=<a@b>", " F=<", "<", ">", '"', "\\",
+        "x", " ", "(", ")", "[6.6.6.6]", ") [6.6.6.6]", ") [6.6.6.6] (y", "(x) [6.6.6.6]:25", " I=[1.1.1.1]:25", " F=<a@b>", " F=<", "<", ">", '"',
+        "\\",
         " rejected RCPT <a@b>: relay not permitted", " closed by QUIT", ": 535 Incorrect authentication data (set_id=a)", " P=esmtp S=1", " D=1s",
         " dropped: too many nonmail commands (", ' next input="', '" H=', "> H=", " H=", " U=a", " X=TLS", ' DN="', " (TCP/IP connection count = 1)",
         "IPv6:2001:db8::1", '" from ', " for a@b",
