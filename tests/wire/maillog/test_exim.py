@@ -306,6 +306,19 @@ def test_refusals_without_an_access_list(message: str, stage: str, code: int, re
     assert (found.client, found.stage, found.code, found.reason) == (ME, stage, code, reason)
 
 
+def test_through_syslog_a_refusal_is_written_twice_and_told_once() -> None:
+    log = Log()
+    line = f"2026-01-02 03:04:05 H=(x) [{ME}] F=<a@b.example> rejected RCPT <c@example.org>: Unrouteable address"
+    assert [log.read(line) == NOTHING for _ in range(4)] == [False, True, False, True]
+    headers = f"2026-01-02 03:04:05 {ID} H=(x) [{ME}] F=<a@b.example> rejected after DATA: spam"
+    assert isinstance(log.one(headers), Rejected)
+    assert log.read(f"[1/9] {headers}") == NOTHING
+    connect = f"2026-01-02 03:04:05 SMTP connection from [{ME}] (TCP/IP connection count = 1)"
+    assert [len(log.facts(connect)) for _ in range(2)] == [1, 1]
+    from_file = f"H=(x) [{ME}] F=<a@b.example> rejected RCPT <c@example.org>: Unrouteable address"
+    assert [len(log.facts(from_file)) for _ in range(2)] == [1, 1]
+
+
 def test_a_full_server_accuses_nobody() -> None:
     connected, busy = Log().facts(f"Connection from [{ME}]:4711 I=[192.0.2.1]:25 refused: too many connections from that IP address")
     assert isinstance(connected, Connected)

@@ -38,7 +38,7 @@ PAIR = 2_000_000
 QUIET = frozenset(
     word
     for line in (
-        "Start End exim Exim Envelope-from: Envelope-to: DKIM: Warning: TLS ident Failed failed pid listen socket VRFY ETRN daemon: daemon",
+        "Start End exim Exim REJECT Envelope-from: Envelope-to: DKIM: Warning: TLS ident Failed failed pid listen socket VRFY ETRN daemon: daemon",
         "SSL Message host Spool spool log ridiculously overlong ignoring notify getsockopt() getsockname() unable cannot Cannot Remote",
         "remote retry lowest list OCSP ALPN Delivery malware spamassassin clamd DNS dnsdb DANE Received SSL_write: received PRDR",
     )
@@ -51,7 +51,7 @@ SERVICES = {"465": "submissions", "587": "submission"}
 # 4.97 made message ids longer.
 _id = re.compile(r"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4}) ").match
 # Through syslog a message can keep its stamp and its process id, and an entry of several lines is numbered.
-_before = re.compile(r"(?:\[1[/\\]\d+\] )?(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})? )?(?:\[\d+\] )?").match
+_before = re.compile(r"(?:\[1[/\\]\d+\] )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})? )?(?:\[\d+\] )?").match
 _connect = re.compile(
     r"SMTP connection from \[([0-9A-Fa-f.:]+)\](?::(\d+))?(?: Ci=\w+)?(?: I=\[[^\] ]*\](?::(\d+))?)?(?: Ci=\w+)? \(TCP/IP connection count"
 ).match
@@ -77,13 +77,16 @@ class Exim(Process):
     child of the session, another of the delivery.
 
     ``sessions``: connections open, messages accepted and temporary refusals since the last end, by address and port (where told).
+    A process remembers of itself only the refusal that it told last: through syslog Exim writes each to the main log and to the reject log, one after
+    the other and in one file, and the stamp within the message is the sign of it.
     ``ended``: when a session's end was told last. ``queue``: client, account and service of messages that came in from a client.
     """
 
-    __slots__ = ("_ended", "_queue", "_sessions")
+    __slots__ = ("_ended", "_queue", "_sessions", "_twice")
 
     def __init__(self, host: Host) -> None:
         super().__init__(host, "smtp", "smtp")
+        self._twice = ""
         self._bind(host.tables.setdefault("exim", {}))
 
     def _bind(self, table: dict[str, Any]) -> None:
@@ -366,11 +369,17 @@ class Exim(Process):
     def other(self, at: int, message: str) -> Yield:
         """Messages whose first word is not fixed: ids, hosts, authenticators, stamps and process ids before the message, dumps of headers."""
         before = _before(message)
-        if before is not None and before.end():
-            rest = message[before.end() :]
-            known = self.words.get(rest.partition(" ")[0])
-            return known(self, at, rest) if known is not None else self._read(at, rest)
-        return self._read(at, message)
+        if before is None or not before.end():
+            return self._read(at, message)
+        rest = message[before.end() :]
+        if rest == self._twice and before[1]:
+            self._twice = ""
+            return NOTHING
+        known = self.words.get(rest.partition(" ")[0])
+        found = known(self, at, rest) if known is not None else self._read(at, rest)
+        first = found[0] if isinstance(found, tuple) and found else found
+        self._twice = rest if before[1] and isinstance(first, Rejected | AuthFailed | ProtocolAbused) else ""
+        return found
 
     def _read(self, at: int, message: str) -> Yield:
         found = _id(message)
