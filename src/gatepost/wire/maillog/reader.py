@@ -20,13 +20,13 @@ import msgspec
 from msgspec import Struct, field
 
 from gatepost.core.facts import Fact
-from gatepost.wire.maillog import framing, postfix
+from gatepost.wire.maillog import dovecot, exim, framing, postfix
 from gatepost.wire.maillog.framing import Framed, frame
 from gatepost.wire.maillog.grammar import NOTHING, Host, Process, Yield
 from gatepost.wire.maillog.recent import Recent
 from gatepost.wire.maillog.stamps import NoStampError, Stamps
 
-GRAMMARS: tuple[Callable[[Host, str], Process | None], ...] = (postfix.process,)
+GRAMMARS: tuple[Callable[[Host, str], Process | None], ...] = (postfix.process, dovecot.process, exim.process)
 """The grammars, in the order in which they are asked whether a tag is their daemon's."""
 
 LONGEST = 16_384
