@@ -72,14 +72,35 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
     table[key] = value
 
 
-class Exim(Process):
-    """All processes of an Exim. What they remember is in the host's table ``exim``, so that they share it: the daemon tells of a connection, its
-    child of the session, another of the delivery.
+class Memory:
+    """What the processes of an Exim share: the daemon tells of a connection, its child of the session, another of the delivery."""
 
-    ``sessions``: connections open, messages accepted and temporary refusals since the last end, by address and port (where told).
+    __slots__ = ("ended", "queue", "sessions")
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, list[int]] = {}
+        """Connections open, messages accepted and temporary refusals since the last end, by address and port (where told)."""
+        self.ended: dict[str, int] = {}
+        """When a session's end was told last."""
+        self.queue: dict[str, list[str]] = {}
+        """Client, account and service of messages that came in from a client."""
+
+    def dump(self) -> Any:
+        """The whole memory, in types that msgspec can write."""
+        return {"sessions": self.sessions, "ended": self.ended, "queue": self.queue}
+
+    def load(self, state: Any) -> None:
+        """Takes back what `dump` gave."""
+        for name, table in (("sessions", self.sessions), ("ended", self.ended), ("queue", self.queue)):
+            table.clear()
+            table.update(state.get(name, {}))
+
+
+class Exim(Process):
+    """All processes of an Exim; what they remember together is in `Memory`.
+
     A process remembers of itself only the refusal that it told last: through syslog Exim writes each to the main log and to the reject log, one after
     the other and in one file, and the stamp within the message is the sign of it.
-    ``ended``: when a session's end was told last. ``queue``: client, account and service of messages that came in from a client.
     """
 
     __slots__ = ("_ended", "_queue", "_sessions", "_twice")
@@ -87,23 +108,10 @@ class Exim(Process):
     def __init__(self, host: Host) -> None:
         super().__init__(host, "smtp", "smtp")
         self._twice = ""
-        self._bind(host.tables.setdefault("exim", {}))
-
-    def _bind(self, table: dict[str, Any]) -> None:
-        self._sessions: dict[str, list[int]] = table.setdefault("sessions", {})
-        self._ended: dict[str, int] = table.setdefault("ended", {})
-        self._queue: dict[str, list[str]] = table.setdefault("queue", {})
-
-    def state(self) -> Any:
-        """What it remembers, as plain data."""
-        return self.host.tables["exim"]
-
-    def restore(self, data: Any) -> None:
-        """Takes up what `state` gave."""
-        table = self.host.tables["exim"]
-        for name in ("sessions", "ended", "queue"):
-            table[name].clear()
-            table[name].update(data.get(name, {}))
+        table = host.table("exim", Memory)
+        self._sessions = table.sessions
+        self._ended = table.ended
+        self._queue = table.queue
 
     # Sessions
 
