@@ -78,7 +78,8 @@ def wider(of: Client, length4: int, length6: int) -> str:
 
 
 def account(text: str, default_domain: str = "", domains: dict[str, str] | None = None) -> str:
-    """The canonical account that a log-in names: trimmed, lower case, ``DOMAIN\\user`` turned round, the default domain added, 255 characters at most.
+    """The canonical account that a log-in names: trimmed, lower case, ``DOMAIN\\user`` turned round, the default domain added,
+    255 characters at most.
 
     ``domains`` maps a NetBIOS-like name (lower case) to the mail domain that it stands for; an unmapped one is kept as it is.
     An empty text stays empty: nobody was named.
