@@ -4,7 +4,8 @@ Job: for each of them, say why it can't run here, or run it once over a log.
 Promise: nothing is installed and nothing leaves this machine: packages are unpacked into build/, the configuration and the state of a run live
 in a folder that is removed, actions do nothing, and what might call home runs in a network namespace without a route.
 Limits: their rules are not Gatepost's. fail2ban runs two jails and CrowdSec two scenarios, SSHGuard's parser and grep only read; what each
-decides is not compared. fail2ban skips lines older than its findtime, so this is a year here.
+decides is not compared. fail2ban skips lines older than its findtime
+and bans that are over, so both times are a year here.
 """
 
 import os
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import measure
@@ -66,8 +67,10 @@ def alone() -> list[str]:
 
 
 def run_grep(log: Path) -> Usage:
-    """One full pattern over the log, lines counted."""
-    return measure.run(["grep", "-cE", GREP_PATTERN, str(log)], env={"LC_ALL": "C"})
+    """One full pattern over the log, lines counted. The count goes to a file: into /dev/null, grep stops at the first match."""
+    with tempfile.NamedTemporaryFile() as out:
+        usage = measure.run(["grep", "-cE", GREP_PATTERN, str(log)], env={"LC_ALL": "C"}, stdout=Path(out.name))
+        return replace(usage, note=f"{int(out.read())} lines match")
 
 
 # SSHGuard --------------------------------------------------------------------------------------------------------------------------------------
@@ -91,6 +94,7 @@ def run_sshguard(log: Path) -> Usage:
 JAILS = """[DEFAULT]
 backend = polling
 findtime = 52w
+bantime = 52w
 maxretry = 50
 action = nothing
 [sshd]

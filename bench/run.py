@@ -193,7 +193,7 @@ def rules(many: int) -> str:
     """A rules file: the three standard rules again and again, with windows that all differ and thresholds that some attacker passes."""
     kinds = (
         ("connected", "5m", 50, '"smtp", "imap", "pop3"'),
-        ("session_ended", "5m", 20, '"smtp"'),
+        ("bad_session", "5m", 20, '"smtp"'),
         ("auth_failed", "10m", 50, '"smtp", "imap", "pop3"'),
     )
     text = []
