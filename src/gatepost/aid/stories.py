@@ -14,7 +14,7 @@ from gatepost.core.access import Entry, own_entries
 from gatepost.core.decisions import Question
 from gatepost.core.deeds import AdoptLists, AdoptRules, Deed
 from gatepost.core.engine import Engine
-from gatepost.core.faults import BadInput
+from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Rule
 from gatepost.pipeline.order import Order
 from gatepost.wire.story import EPOCH, Expect, Given, Passes, Report, Said, read_line, tell_effect, tell_verdict
@@ -54,7 +54,7 @@ class Play:
 
     def _give(self, given: Given) -> Iterator[str]:
         if given.at < 0 and self._order is not None:
-            raise BadInput("once the story has begun, write TIME adopt in front of it")
+            raise BadInputError("once the story has begun, write TIME adopt in front of it")
         if given.preset:
             self._rules = {rule.name: rule for rule in PRESETS[given.preset]}
         if given.rule:
@@ -74,7 +74,7 @@ class Play:
 
 
 def play(text: str, name: str = "story") -> str:
-    """Plays a story and gives it back with what really followed. Raises BadInput with the line that cannot be played."""
+    """Plays a story and gives it back with what really followed. Raises BadInputError with the line that cannot be played."""
     stage, told = Play(), []
     for number, line in enumerate(text.split("\n"), 1):
         try:
@@ -84,7 +84,7 @@ def play(text: str, name: str = "story") -> str:
             told.append(line)
             told += [f"{INDENT}<< {what}" for what in stage.tell(said)]
         except ValueError as wrong:
-            raise BadInput(wrong.said if isinstance(wrong, BadInput) else str(wrong), name, number) from None
+            raise BadInputError(wrong.said if isinstance(wrong, BadInputError) else str(wrong), name, number) from None
     return "\n".join(told)
 
 

@@ -91,7 +91,7 @@ def own_entries(addresses: Iterable[str] = ()) -> tuple[Entry, ...]:
     return tuple(Entry(verb="allow", prefix=text, note="own network", own=True) for text in dict.fromkeys((*OWN_RANGES, *addresses)))
 
 
-class Contradiction(ValueError):
+class ContradictionError(ValueError):
     """An entry contradicts or repeats another one."""
 
     def __init__(self, entry: Entry, said: str) -> None:
@@ -100,15 +100,15 @@ class Contradiction(ValueError):
 
 
 def check_entries(entries: Iterable[Entry]) -> None:
-    """Raises Contradiction where two entries contradict or repeat each other: the same prefix on the same protocol."""
+    """Raises ContradictionError where two entries contradict or repeat each other: the same prefix on the same protocol."""
     taken: dict[tuple[Network, Protocol], Entry] = {}
     for entry in entries:
         for where in [(net, protocol) for net in entry.networks for protocol in entry.on]:
             other = taken.setdefault(where, entry)
             if other is not entry and other.verb != entry.verb:
-                raise Contradiction(entry, f"{prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry})")
+                raise ContradictionError(entry, f"{prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry})")
             if other is not entry:
-                raise Contradiction(entry, f"{prefix_text(where[0])} on {where[1]} stands twice ({other}; {entry})")
+                raise ContradictionError(entry, f"{prefix_text(where[0])} on {where[1]} stands twice ({other}; {entry})")
 
 
 class Lists:

@@ -5,7 +5,7 @@ cure. Limits: only for the faults of whoever wrote the input; our own faults are
 """
 
 
-class BadInput(ValueError):
+class BadInputError(ValueError):
     """An input is wrong; the text says where, what, and what would be right."""
 
     def __init__(self, said: str, where: str = "", line: int = 0) -> None:

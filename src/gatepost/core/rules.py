@@ -34,7 +34,7 @@ Preset = Literal["standard", "relaxed", "strict"]
 MAIL: tuple[Protocol, ...] = ("smtp", "imap", "pop3")
 MOST_RULES = 500
 
-_PLURALS = {
+PLURALS = {
     "connected": "connections",
     "bad_session": "sessions without a message",
     "auth_failed": "failed log-ins",
@@ -130,7 +130,7 @@ def _faults(rule: Rule) -> list[str]:
     if len(set(rule.on)) != len(rule.on):
         found.append("on: names a protocol twice")
     if rule.by in ("account", "pair") and rule.counts not in _WITH_ACCOUNT:
-        found.append(f"by: {_PLURALS[rule.counts]} name no account; count by client or network, or count one of {', '.join(_WITH_ACCOUNT)}")
+        found.append(f"by: {PLURALS[rule.counts]} name no account; count by client or network, or count one of {', '.join(_WITH_ACCOUNT)}")
     if rule.distinct == "secrets" and rule.counts != "auth_failed":
         found.append('distinct: only failed log-ins have secrets; set counts = "auth_failed"')
     if rule.distinct == "accounts" and (rule.counts not in _WITH_ACCOUNT or rule.by in ("account", "pair")):
@@ -156,13 +156,13 @@ def _where_faults(rule: Rule) -> list[str]:
     if where.code and not (where.code in (4, 5) or 400 <= where.code <= 599):
         found.append("where.code: 4, 5, or a code from 400 to 599")
     if rule.counts in _SMTP_ONLY and "smtp" not in rule.on:
-        found.append(f'on: {_PLURALS[rule.counts]} exist on smtp only; add "smtp"')
+        found.append(f'on: {PLURALS[rule.counts]} exist on smtp only; add "smtp"')
     return found
 
 
 def sentence(rule: Rule) -> str:
     """A rule as an administrator would say it, for the rule's page, list and log."""
-    what = f"different {rule.distinct} in {_PLURALS[rule.counts]}" if rule.distinct else _PLURALS[rule.counts]
+    what = f"different {rule.distinct} in {PLURALS[rule.counts]}" if rule.distinct else PLURALS[rule.counts]
     narrowed = [f"{name} {value}" for name, value in (("reason", rule.where.reason), ("stage", rule.where.stage), ("code", rule.where.code)) if value]
     what += f" ({', '.join(narrowed)})" if narrowed else ""
     whose = {"client": "from one address", "network": "from one network", "account": "on one account", "pair": "by one account from one address"}[

@@ -62,10 +62,7 @@ def _type_at(kind: Any, path: str) -> Any:
     """What msgspec knows of the type where a path leads."""
     info: Any = msgspec.inspect.type_info(kind)
     for name, _ in steps(path):
-        if name:
-            info = next((each.type for each in _struct(info).fields if each.encode_name == name), info)
-        else:
-            info = _bare(info).item_type
+        info = next((each.type for each in _struct(info).fields if each.encode_name == name), info) if name else _bare(info).item_type
     return info
 
 

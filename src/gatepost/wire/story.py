@@ -1,6 +1,6 @@
 """The language of stories: scenarios that administrators and tests write.
 
-Job: read a line of a story into what it says, and tell effects and verdicts in the same words. Promise: a line with a mistake raises BadInput that
+Job: read a line of a story into what it says, and tell effects and verdicts in the same words. Promise: a line with a mistake raises BadInputError that
 names what would be right. Limits: it plays nothing; stories.py does.
 
 A story's clock starts at 00:00:00; hours may pass 24. ``#`` starts a comment.
@@ -17,7 +17,7 @@ from gatepost.core.access import Entry
 from gatepost.core.decisions import QUESTION_STAGES, Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, Refuse, Release, Verdict
 from gatepost.core.deeds import AnyDeed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import KINDS, PROTOCOLS, Fact, Held
-from gatepost.core.faults import BadInput
+from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule
 from gatepost.core.spans import HOUR, MINUTE, SECOND, Span, decode_span
 from gatepost.core.subjects import Subject, account, client, prefix_text
@@ -69,16 +69,16 @@ Said = Given | Report | Question | AnyDeed | Passes | Expect | None
 
 
 def read_line(line: str, now: int) -> Said:
-    """What a line says; ``now`` is the time of the line before, for deeds without one. Raises BadInput."""
+    """What a line says; ``now`` is the time of the line before, for deeds without one. Raises BadInputError."""
     text = line.strip()
     if not text or text.startswith("#"):
         return None
     try:
         return _read(text, now)
-    except BadInput:
+    except BadInputError:
         raise
     except ValueError as wrong:
-        raise BadInput(str(wrong)) from None
+        raise BadInputError(str(wrong)) from None
 
 
 def _read(text: str, now: int) -> Said:
@@ -101,22 +101,22 @@ def _read(text: str, now: int) -> Said:
     words = _words(rest)
     if words and words[0] in _DEEDS:
         return _read_deed(words, at)
-    raise BadInput(f"after a time comes >> (a fact), ?? (a question), .. (time passes), or one of {', '.join(_DEEDS)}; got {rest[:40]!r}")
+    raise BadInputError(f"after a time comes >> (a fact), ?? (a question), .. (time passes), or one of {', '.join(_DEEDS)}; got {rest[:40]!r}")
 
 
 def _words(text: str) -> list[str]:
     try:
         return shlex.split(text, comments=True)
     except ValueError:
-        raise BadInput("a quotation mark is not closed") from None
+        raise BadInputError("a quotation mark is not closed") from None
 
 
 def _convert(fields: dict[str, Any], kind: type[T]) -> T:
-    """Reads fields, all written as text, into a declaration. Raises BadInput."""
+    """Reads fields, all written as text, into a declaration. Raises BadInputError."""
     try:
         return msgspec.convert(fields, kind, dec_hook=decode_span, strict=False)
     except msgspec.ValidationError as wrong:
-        raise BadInput(explain(str(wrong), kind, fields)[0]) from None
+        raise BadInputError(explain(str(wrong), kind, fields)[0]) from None
 
 
 def _fields(words: list[str]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _fields(words: list[str]) -> dict[str, Any]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name:
-            raise BadInput(f"{word!r}: write field=value")
+            raise BadInputError(f"{word!r}: write field=value")
         found[name] = value
     return found
 
@@ -135,12 +135,14 @@ def _read_given(words: list[str], at: int) -> Given:
             for preset in PRESETS:
                 if preset == name:
                     return Given(preset=preset, at=at)
-            raise BadInput(f"preset: {name!r} is none; one of {', '.join(PRESETS)}")
+            raise BadInputError(f"preset: {name!r} is none; one of {', '.join(PRESETS)}")
         case ["rule", name, *rest]:
             return Given(rule=_read_rule(name, rest), at=at)
         case [("allow" | "deny") as verb, prefix, *boxes]:
             return Given(entry=read_entry(verb, prefix, boxes), at=at)
-    raise BadInput(f"{words[0]!r}: a line starts with a time, <<, preset NAME, rule NAME, allow PREFIX, deny PREFIX, or one of {', '.join(_DEEDS)}")
+    raise BadInputError(
+        f"{words[0]!r}: a line starts with a time, <<, preset NAME, rule NAME, allow PREFIX, deny PREFIX, or one of {', '.join(_DEEDS)}"
+    )
 
 
 def _read_rule(name: str, words: list[str]) -> Rule:
@@ -172,7 +174,7 @@ def read_entry(verb: Any, prefix: str, boxes: list[str]) -> Entry:
         elif name == "expires" and (time := _TIME.fullmatch(value)):
             fields["expires"] = EPOCH + int(time[1]) * HOUR + int(time[2]) * MINUTE + int(time[3]) * SECOND
         else:
-            raise BadInput(f"{box!r} is no box; write relay, logins, no-detection, on=smtp,imap or expires=HH:MM:SS")
+            raise BadInputError(f"{box!r} is no box; write relay, logins, no-detection, on=smtp,imap or expires=HH:MM:SS")
     return _convert(fields, Entry)
 
 
@@ -180,13 +182,13 @@ def _read_report(text: str, at: int) -> Report:
     times = _TIMES.search(text)
     words = _words(text[: times.start()] if times else text)
     if len(words) < 3:
-        raise BadInput("a fact is written: TIME >> kind protocol client [field=value]...")
+        raise BadInputError("a fact is written: TIME >> kind protocol client [field=value]...")
     name, protocol, address, *rest = words
     kind = KINDS.get(name)
     if kind is None or kind is Held:
-        raise BadInput(f"kind: {name!r} is none; one of {', '.join(each for each in KINDS if each != 'held')}")
+        raise BadInputError(f"kind: {name!r} is none; one of {', '.join(each for each in KINDS if each != 'held')}")
     if protocol not in PROTOCOLS:
-        raise BadInput(f"protocol: {protocol!r} is none; one of {', '.join(PROTOCOLS)}")
+        raise BadInputError(f"protocol: {protocol!r} is none; one of {', '.join(PROTOCOLS)}")
     fields = _fields(rest)
     if "account" in fields:
         fields["account"] = account(fields["account"])
@@ -194,23 +196,23 @@ def _read_report(text: str, at: int) -> Report:
     known = {each.encode_name for each in msgspec.structs.fields(kind)}
     for field in fields:
         if field not in known:
-            raise BadInput(f"{field}: {name} has no such field; one of {', '.join(sorted(known - {'at', 'protocol', 'client'}))}")
+            raise BadInputError(f"{field}: {name} has no such field; one of {', '.join(sorted(known - {'at', 'protocol', 'client'}))}")
     fact = _convert(given, kind)
     return Report(fact, int(times[1]) if times else 1, Span.parse(times[2]).us if times and times[2] else 0)
 
 
 def _read_question(words: list[str], at: int) -> Question:
     if len(words) < 3:
-        raise BadInput("a question is written: TIME ?? stage protocol client [account=NAME]")
+        raise BadInputError("a question is written: TIME ?? stage protocol client [account=NAME]")
     stage, protocol, address, *rest = words
     if stage not in QUESTION_STAGES:
-        raise BadInput(f"stage: {stage!r} is none; one of {', '.join(QUESTION_STAGES)}")
+        raise BadInputError(f"stage: {stage!r} is none; one of {', '.join(QUESTION_STAGES)}")
     if protocol not in PROTOCOLS:
-        raise BadInput(f"protocol: {protocol!r} is none; one of {', '.join(PROTOCOLS)}")
+        raise BadInputError(f"protocol: {protocol!r} is none; one of {', '.join(PROTOCOLS)}")
     fields = _fields(rest)
     named = account(fields.pop("account", ""))
     if fields:
-        raise BadInput(f"{next(iter(fields))}: a question has no such field; account=NAME is all")
+        raise BadInputError(f"{next(iter(fields))}: a question has no such field; account=NAME is all")
     return _convert({"at": at, "client": client(address), "protocol": protocol, "stage": stage, "account": named}, Question)
 
 
@@ -232,7 +234,7 @@ def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
             return Pause(at, at + Span.parse(span).us)
         case ["resume"]:
             return Pause(at, 0)
-    raise BadInput(
+    raise BadInputError(
         "deeds are written: adopt preset|rule|allow|deny ..., hold BY SUBJECT for SPAN, lift BY SUBJECT [grace=SPAN], forget BY SUBJECT, "
         "pause for SPAN, resume"
     )
@@ -243,7 +245,7 @@ def _subject(by: str, text: str) -> Subject:
         return Subject("client" if by == "client" else "network", prefix_text(read_network(text)))
     if by == "account":
         return Subject("account", account(text))
-    raise BadInput(f"{by!r}: a subject is written client ADDRESS, network PREFIX or account NAME")
+    raise BadInputError(f"{by!r}: a subject is written client ADDRESS, network PREFIX or account NAME")
 
 
 # --- telling

@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from gatepost.core.access import Contradiction, Entry, check_entries, own_entries
+from gatepost.core.access import ContradictionError, Entry, check_entries, own_entries
 from gatepost.core.facts import Protocol
-from gatepost.core.faults import BadInput
+from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule, check_rules
 from gatepost.core.spans import decode_span, encode_span
 from gatepost.wire.explain import explain, steps
@@ -73,51 +73,59 @@ def _entry(verb: Any, line: EntryLine) -> Entry:
 
 
 def read_rules(text: str, name: str) -> RuleFile:
-    """The rules and lists that a file holds. Raises BadInput with file, line and field."""
+    """The rules and lists that a file holds. Raises BadInputError with file, line and field."""
     found = read(RuleFile, text, name)
     try:
         check_rules(found.rule)
     except ValueError as wrong:
-        raise BadInput(str(wrong), name) from None
+        raise BadInputError(str(wrong), name) from None
     for table, lines in (("allow", found.allow), ("deny", found.deny)):
         for index, line in enumerate(lines):
             _check_entry(table, index, line, text, name)
     try:
         check_entries(found.entries())
-    except Contradiction as wrong:
+    except ContradictionError as wrong:
         listed: tuple[EntryLine, ...] = getattr(found, wrong.entry.verb)
         index = max(index for index, line in enumerate(listed) if line.prefix == wrong.entry.prefix)
-        raise BadInput(f"{wrong.entry.verb}.{wrong}", name, line_of(text, f"{wrong.entry.verb}[{index}].prefix")) from None
+        raise BadInputError(f"{wrong.entry.verb}.{wrong}", name, line_of(text, f"{wrong.entry.verb}[{index}].prefix")) from None
     return found
 
 
 def _check_entry(table: str, index: int, line: EntryLine, text: str, name: str) -> None:
     if line.expires is not None and line.expires.tzinfo is None:
-        raise BadInput(f"{table}.expires: name its offset, like 2027-01-31T00:00:00Z", name, line_of(text, f"{table}[{index}].expires"))
+        raise BadInputError(f"{table}.expires: name its offset, like 2027-01-31T00:00:00Z", name, line_of(text, f"{table}[{index}].expires"))
     try:
         _entry(table, line)
     except ValueError as wrong:
-        raise BadInput(f"{table}.{wrong}", name, line_of(text, f"{table}[{index}].prefix")) from None
+        raise BadInputError(f"{table}.{wrong}", name, line_of(text, f"{table}[{index}].prefix")) from None
 
 
 def write_rules(rules: tuple[Rule, ...]) -> str:
     """Rules as the TOML that `read_rules` reads back."""
-    return msgspec.toml.encode({"rule": rules}, enc_hook=encode_span).decode()
+    return "\n".join(_write_rule(rule) for rule in rules)
+
+
+def _write_rule(rule: Rule) -> str:
+    fields = msgspec.to_builtins(rule, enc_hook=encode_span)
+    where = msgspec.toml.encode(fields.pop("where", {})).decode()
+    narrowed = "".join(f"where.{line}\n" for line in where.splitlines())
+    fields["on"] = list(rule.on)
+    return f"[[rule]]\n{msgspec.toml.encode(fields).decode()}{narrowed}"
 
 
 def read(kind: type[T], text: str, name: str) -> T:
-    """Reads a TOML text into a declaration. Raises BadInput with file, line and field."""
+    """Reads a TOML text into a declaration. Raises BadInputError with file, line and field."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         said = str(wrong)
         at = _LINE_OF_FAULT.search(said)
-        raise BadInput(f"this is no TOML: {_LINE_OF_FAULT.sub('', said)}", name, int(at[1]) if at else 0) from None
+        raise BadInputError(f"this is no TOML: {_LINE_OF_FAULT.sub('', said)}", name, int(at[1]) if at else 0) from None
     try:
         return msgspec.convert(data, kind, dec_hook=decode_span)
     except msgspec.ValidationError as wrong:
         said, path = explain(str(wrong), kind, data)
-        raise BadInput(said, name, line_of(text, path)) from None
+        raise BadInputError(said, name, line_of(text, path)) from None
 
 
 def line_of(text: str, path: str) -> int:

@@ -23,6 +23,7 @@ NOTHING: tuple[Fact, ...] = ()
 NOBODY = Client("")
 """Stands where a daemon names no address, as in ``unknown[unknown]``."""
 
+
 class Table(Shape):
     """What a grammar remembers of a host across its processes (queue ids): bounded, and saved with the reader's cursor."""
 

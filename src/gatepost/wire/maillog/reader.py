@@ -252,3 +252,19 @@ class Reader:
         self._stamps.newest = state.newest
         self._previous = state.previous
         self.coverage = state.coverage
+
+
+def time_of(timezone: tzinfo, year: int | None, latest: int, daemon: str = "") -> Callable[[str], int | None]:
+    """A function that tells when the lines of one source were written, in microseconds; None for a line that does not say."""
+    stamps = Stamps(timezone, year, latest)
+
+    def read(line: str) -> int | None:
+        framed = frame(line, daemon)
+        if framed is None or framed.stamp == "":
+            return None
+        try:
+            return framed.stamp if isinstance(framed.stamp, int) else stamps.read(framed.stamp)
+        except NoStampError:
+            return None
+
+    return read
