@@ -28,7 +28,6 @@ from measure import RunError, Usage, count
 from peers import PEERS, ROOT, Peer
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE / "data"
 SEED = 7
 MILLION = 1_000_000
 YEAR = ("--timezone", "UTC", "--year", "2026")
@@ -80,10 +79,10 @@ class Gatepost:
         return measure.run([*self.command, "parse", str(log), "--json", *YEAR], env=self.env, ok=(0, 1))
 
 
-def log_of(lines: int, addresses: int) -> Path:
+def log_of(data: Path, lines: int, addresses: int) -> Path:
     """The generated log of a size, made if it is not there yet, with its truth beside it."""
-    DATA.mkdir(exist_ok=True)
-    log = DATA / f"{lines}-{addresses}.log"
+    data.mkdir(parents=True, exist_ok=True)
+    log = data / f"{lines}-{addresses}.log"
     if not log.exists():
         print(f"making {log.name} ...", file=sys.stderr)
         part = log.with_suffix(".part")
@@ -129,7 +128,7 @@ def contest(log: Path, lines: int, rounds: int, contestants: list[Peer], missing
 
 def part_peers(gatepost: Gatepost, options: argparse.Namespace) -> Part:
     """Gatepost against what else reads mail logs."""
-    log = log_of(options.lines, 20_000)
+    log = log_of(options.data, options.lines, 20_000)
     ours = [
         Peer("gatepost replay", "read to decision, evidence kept", gatepost.missing, gatepost.replay),
         Peer("gatepost parse", "facts as JSON", gatepost.missing, gatepost.parse),
@@ -148,7 +147,7 @@ def growth(title: str, gatepost: Gatepost, rounds: int, cases: Sequence[tuple[st
         return Part(title, head, [], [], [why])
     runs: list[list[Usage]] = [[] for _ in cases]
     decisions = [0] * len(cases)
-    out = DATA / "replay.json"
+    out = cases[0][1].with_name("replay.json")
     for number in range(rounds):
         for at, (name, log, options) in enumerate(cases):
             print(f"{title}, round {number + 1}: {name} ...", file=sys.stderr)
@@ -167,23 +166,23 @@ def growth(title: str, gatepost: Gatepost, rounds: int, cases: Sequence[tuple[st
 def part_lines(gatepost: Gatepost, options: argparse.Namespace) -> Part:
     """Ten times the lines should take ten times as long, and no more memory."""
     sizes = [MILLION // 10, MILLION, *([10 * MILLION] if options.full else [])]
-    cases = [(count(size), log_of(size, 20_000), ()) for size in sizes]
+    cases = [(count(size), log_of(options.data, size, 20_000), ()) for size in sizes]
     return growth("Growth with lines", gatepost, options.rounds, cases)
 
 
 def part_addresses(gatepost: Gatepost, options: argparse.Namespace) -> Part:
     """More addresses cost memory, and not time. The largest needs ten million lines to show them all: --full."""
     sizes = [(MILLION, 1000), (MILLION, 10_000), (MILLION, 100_000), (MILLION, MILLION), *([(10 * MILLION, MILLION)] if options.full else [])]
-    cases = [(f"{count(lines)} / {count(many)}", log_of(lines, many), ()) for lines, many in sizes]
+    cases = [(f"{count(lines)} / {count(many)}", log_of(options.data, lines, many), ()) for lines, many in sizes]
     return growth("Growth with addresses", gatepost, options.rounds, cases)
 
 
 def part_rules(gatepost: Gatepost, options: argparse.Namespace) -> Part:
     """More rules: those that count the same kind of fact cost, the others do not."""
-    log = log_of(MILLION, 20_000)
+    log = log_of(options.data, MILLION, 20_000)
     cases: list[tuple[str, Path, tuple[str, ...]]] = [("standard, 3 rules", log, ())]
     for many in (3, 10, 30, 100):
-        path = DATA / f"rules-{many}.toml"
+        path = options.data / f"rules-{many}.toml"
         path.write_text(rules(many))
         cases.append((f"{many} rules", log, ("--rules", str(path))))
     return growth("Growth with rules", gatepost, options.rounds, cases)
@@ -222,8 +221,8 @@ def part_right(gatepost: Gatepost, options: argparse.Namespace) -> Part:
     if why:
         return Part(title, head, [], [], [why])
     rows, data = [], []
-    out = DATA / "replay.json"
-    for log in (log_of(options.lines, 20_000), log_of(MILLION, MILLION)):
+    out = options.data / "replay.json"
+    for log in (log_of(options.data, options.lines, 20_000), log_of(options.data, MILLION, MILLION)):
         gatepost.replay(log, out=out)
         expected = {(fire["rule"], fire["protocol"], fire["subject"], fire["line"]) for fire in truth_of(log)["fires"]}
         found = {(one["rule"], one["protocol"], one["subject"], max(one["evidence"])) for one in json.loads(out.read_text())["decisions"]}
@@ -262,6 +261,7 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=MILLION, help="lines of the log for peers and right (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is run (default: %(default)s)")
     parser.add_argument("--full", action="store_true", help="ten million lines and a million addresses too (3 GB in bench/data/)")
+    parser.add_argument("--data", type=lambda text: Path(text).resolve(), default=HERE / "data", help="where the logs are kept (default: bench/data)")
     parser.add_argument("--gatepost", default="", help="the command to measure (default: .venv/bin/gatepost, else this Python with src/)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     options = parser.parse_args()
