@@ -92,27 +92,25 @@ class Replay:
         """Takes in lines; ``number`` is that of the first."""
         found = self.reader.read(lines, number)
         self._keep(number, lines)
-        report, remember = self.order.report, self._lines.append
-        for line, fact in found:
-            remember(line)
-            effects = report(fact)  # type: ignore[arg-type]
-            if effects:
-                self._follow(effects)
-            note = _NOTES.get(type(fact))
-            if note is not None and not fact.evidence_only:
-                note(self._deeds_of(fact.client), fact)
-        self._count([fact for _, fact in found])
+        if not found:
+            return
+        self._lines.extend([line for line, _ in found])
+        facts = [fact for _, fact in found]
+        for effects in self.order.report_all(facts):
+            self._follow(effects)
+        for fact in facts:
+            if type(fact) in _NOTES and not fact.evidence_only:
+                _NOTES[type(fact)](self._deeds_of(fact.client), fact)
+        self._count(facts)
         self.order.advance(self.order.engine.newest)
 
     def _count(self, facts: list[Fact]) -> None:
-        if not facts:
-            return
-        counted = [fact for fact in facts if not fact.evidence_only]
-        self.repeats += len(facts) - len(counted)
-        self.kinds.update(map(type, counted))
-        times = [fact.at for fact in facts]
-        self.first = min(self.first or times[0], min(times))
-        self.newest = max(self.newest, max(times))
+        repeats = [fact for fact in facts if fact.evidence_only]
+        self.repeats += len(repeats)
+        self.kinds.update(map(type, facts))
+        self.kinds.subtract(map(type, repeats))
+        self.first = min(self.first or facts[0].at, facts[0].at)
+        self.newest = max(self.newest, facts[-1].at)
 
     def _keep(self, number: int, lines: list[str]) -> None:
         self._kept.append((number, lines))
@@ -151,7 +149,7 @@ class Replay:
     @property
     def facts(self) -> dict[str, int]:
         """How many facts of each kind there were."""
-        return {kind_name(kind.__name__): count for kind, count in sorted(self.kinds.items(), key=lambda item: -item[1])}
+        return {kind_name(kind.__name__): count for kind, count in self.kinds.most_common() if count}
 
     def deeds_in(self, decision: Decision) -> Deeds:
         """What the clients of a decision's subject did, before it and after."""

@@ -7,13 +7,13 @@ Limits: what an entry means for a decision is said in engine.py; host names are 
 
 from collections.abc import Iterable
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_address, summarize_address_range
+from ipaddress import IPv4Network, IPv6Network, summarize_address_range
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from gatepost.core.facts import PROTOCOLS, Protocol
-from gatepost.core.subjects import Client, address, network, prefix_text
+from gatepost.core.subjects import address, network, prefix_text
 
 Verb = Literal["allow", "deny"]
 Network = IPv4Network | IPv6Network
@@ -127,17 +127,14 @@ class Lists:
         self._inside = {(version, shift): _numbers(entries, version, shift) for version, shift in ((4, 8), (6, 64), (6, 80))}
         self._by_length = {version: [(shift, lengths[shift]) for shift in sorted(lengths)] for version, lengths in found.items()}
 
-    def covering(self, client: Client) -> tuple[Entry, ...]:
-        """The entries whose prefix covers a client, the most specific first."""
-        found = ip_address(client)
-        number = int(found)
-        return tuple(entry for shift, table in self._by_length[found.version] for entry in table.get(number >> shift, ()))
+    def covering(self, version: int, number: int) -> tuple[Entry, ...]:
+        """The entries whose prefix covers an address, the most specific first."""
+        return tuple(entry for shift, table in self._by_length[version] for entry in table.get(number >> shift, ()))
 
-    def shares(self, client: Client, length4: int, length6: int) -> bool:
-        """Whether a client's network of that length (/24; /64 or /48) holds an address or prefix of the allow list."""
-        found = ip_address(client)
-        shift = 32 - length4 if found.version == 4 else 128 - length6
-        return int(found) >> shift in self._inside[found.version, shift]
+    def shares(self, version: int, number: int, length6: int) -> bool:
+        """Whether the network of an address (IPv4: /24; IPv6: /64 or /48) holds an address or prefix of the allow list."""
+        shift = 8 if version == 4 else 128 - length6
+        return number >> shift in self._inside[version, shift]
 
 
 def _numbers(entries: Iterable[Entry], version: int, shift: int) -> frozenset[int]:

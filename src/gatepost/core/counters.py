@@ -42,16 +42,23 @@ WIDE = ("auth_failed", "protocol_abused")
 """What is counted by an IPv6 client's /64."""
 
 
+def is_bad(session: Fact) -> bool:
+    """Whether a session ended with no message, and by nobody else's fault (the law, 5)."""
+    return isinstance(session, SessionEnded) and not (session.messages or session.server_at_fault or session.refused)
+
+
 class Counter:
     """Counts by client whatever its rule counts, once a fact; the other ways are subclasses."""
 
-    __slots__ = ("protocols", "rule", "wide", "windows")
+    __slots__ = ("plain", "protocols", "rule", "wide", "windows")
 
     def __init__(self, rule: Rule, protocols: tuple[Protocol, ...], windows: Windows) -> None:
         self.rule = rule
         self.protocols = protocols
         self.windows = windows
         self.wide = rule.counts in WIDE
+        self.plain = type(self) is Counter
+        """Whether its windows can be asked without looking at the fact."""
 
     def key(self, fact: Fact, view: View) -> str:
         """Whose fact it is for this rule; empty where it is nobody's."""
@@ -59,11 +66,8 @@ class Counter:
 
     def count(self, fact: Fact, view: View, place: int) -> list[int] | None:
         """Counts a fact. Returns the marks that fire, or None."""
-        windows = self.windows
-        key = view.wide if self.wide else view.client
-        if key in windows.silences and windows.is_silent(key, fact.at):
-            return None
-        return windows.count(key, fact.at << PLACE_BITS | place, 1)
+        key, windows = self.key(fact, view), self.windows
+        return None if windows.is_silent(key, fact.at) else windows.count(key, fact.at << PLACE_BITS | place, 1)
 
     def subject(self, key: str) -> Subject:
         """The subject that a key stands for."""

@@ -14,14 +14,14 @@ from msgspec import Struct, structs
 
 from gatepost.core.access import Entry, Lists, own_entries
 from gatepost.core.brake import Braking
-from gatepost.core.counters import KIND_OF, Counter, counter
+from gatepost.core.counters import KIND_OF, Counter, counter, is_bad
 from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, QuestionStage, Refuse, Release, Verdict
 from gatepost.core.deeds import AnyDeed
 from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, Fact, Held, MessageAccepted, Protocol, Refused, SessionEnded
 from gatepost.core.holdings import Holdings
 from gatepost.core.rules import PRESETS, Rule, check_rules
 from gatepost.core.steering import do
-from gatepost.core.subjects import Client
+from gatepost.core.subjects import Client, numbered
 from gatepost.core.trust import GOOD_FOR, Known, Recent, View
 from gatepost.core.windows import LATE, PLACE_BITS, Windows, places
 
@@ -51,7 +51,7 @@ class Engine:
         self.late = 0
         """Facts that came more than 10 minutes after a newer one."""
         self.turned_away = 0
-        """Facts that were not counted because their client would have been turned away."""
+        """Facts that a rule would have counted, had their client not been turned away."""
         self.numbered = 0
         """Decisions made so far."""
         self.brake = True
@@ -74,7 +74,8 @@ class Engine:
 
     def apply(self, entry: AnyFact | AnyDeed, place: int) -> tuple[Effect, ...]:
         """Takes an entry in; ``place`` is its number in the order, below 2**40. Returns what follows from it."""
-        table = self._tables.get(type(entry))  # type: ignore[arg-type]
+        kind = type(entry)
+        table = self._tables.get(kind)  # type: ignore[arg-type]
         if table is None:
             return self._apply_other(entry)
         fact: Fact = entry  # type: ignore[assignment]
@@ -86,22 +87,30 @@ class Engine:
         elif at < self.newest - LATE:
             self.late += 1
             return ()
-        if fact.evidence_only:
+        counters = table.get(fact.protocol, ())
+        good = kind is MessageAccepted or kind is AuthSucceeded
+        # What nobody counts or remembers goes no further: it is most of a quiet log.
+        if fact.evidence_only or not (good or counters) or (kind is SessionEnded and not is_bad(fact)):
             return ()
         view = self._views.get(fact.client) or self.view(fact.client)
         held = self.holdings
         if (view.entries or held.by_account or not held.by_address.keys().isdisjoint(view.prefixes)) and self._turns_away(fact, view):
             self.turned_away += 1
             return ()
-        counters = table.get(fact.protocol)
-        kind = type(fact)
-        if kind is AuthSucceeded or kind is MessageAccepted:
+        if good:
             self._remember(fact, view)
-        if not counters or (kind is SessionEnded and not _is_bad(fact)):
-            return ()
         if view.entries or self._picky or self.graces:
             counters = tuple(each for each in counters if self._counts(each, fact, view))
-        return tuple(self._count(fact, view, counters, place))
+        effects: tuple[Effect, ...] = ()
+        mark = at << PLACE_BITS | place
+        for each in counters:
+            if each.plain and not each.windows.silences:
+                marks = each.windows.count(view.wide if each.wide else view.client, mark, 1)
+            else:
+                marks = each.count(fact, view, place)
+            if marks is not None:
+                effects += tuple(self._impose(each, marks, fact, view, place))
+        return effects
 
     def judge(self, question: Question) -> Verdict:
         """Whether a client may go on: list entries first, then what stands, else allow (the law, 8)."""
@@ -131,7 +140,8 @@ class Engine:
         """What is looked up once for each client."""
         if len(self._views) >= self.limits.views:
             self._views.clear()
-        found = View(client, self.lists.covering(client), self.lists.shares(client, 24, 64), self.holdings.lengths)
+        version, number = numbered(client)
+        found = View(client, self.lists.covering(version, number), self.lists.shares(version, number, 64), self.holdings.lengths)
         self._views[client] = found
         return found
 
@@ -183,15 +193,6 @@ class Engine:
 
     # --- counting
 
-    def _count(self, fact: Fact, view: View, counters: tuple[Counter, ...], place: int) -> list[Effect]:
-        """Has the counters count a fact; returns what follows from those that fire."""
-        effects: list[Effect] = []
-        for each in counters:
-            marks = each.count(fact, view, place)
-            if marks is not None:
-                effects += self._impose(each, marks, fact, view, place)
-        return effects
-
     def _counts(self, each: Counter, fact: Fact, view: View) -> bool:
         """Whether a fact counts for a rule: not where a list entry, a grace or a known account speaks for its client (the law, 4 and 9)."""
         rule, at = each.rule, fact.at
@@ -207,7 +208,7 @@ class Engine:
 
     def _good_network(self, view: View, fact: Fact) -> bool:
         """Whether a network holds a trusted or a known client: then nobody is held for his neighbours."""
-        if self.known.in_network(view.network, fact.at) or self.lists.shares(view.client, 24, 48):
+        if self.known.in_network(view.network, fact.at) or self.lists.shares(*numbered(view.client), 48):
             return True
         return any(entry.verb == "allow" for entry in view.entries)
 
@@ -271,7 +272,10 @@ class Engine:
                 account,
                 decision.until,
             )
-            yield from self._count(held, view, tuple(each for each in counters if self._counts(each, held, view)), place)
+            for each in counters:
+                marks = each.count(held, view, place) if self._counts(each, held, view) else None
+                if marks is not None:
+                    yield from self._impose(each, marks, held, view, place)
 
     def _brake(self, decision: Decision, view: View) -> Iterator[Effect]:
         at, rule = decision.start, decision.rule
@@ -340,8 +344,3 @@ class Engine:
             self.newest = max(self.newest, entry.at)
             return ()
         return do(self, entry)  # type: ignore[arg-type]
-
-
-def _is_bad(session: Fact) -> bool:
-    """Whether a session ended with no message and by nobody else's fault (the law, 5)."""
-    return isinstance(session, SessionEnded) and not (session.messages or session.server_at_fault or session.refused)

@@ -21,9 +21,6 @@ PLACE_MASK = (1 << PLACE_BITS) - 1
 LATE = 10 * MINUTE
 """A fact older than the newest by more than this is evidence only (the law, 6)."""
 
-Marks = int | list[int]
-"""A key's newest facts: a lone mark, or a sorted list of them."""
-
 
 def mark(at: int, place: int) -> int:
     """A fact's time (microseconds) and place (below 2**40) in one int."""
@@ -93,6 +90,7 @@ class Windows:
         self.span = rule.window.us
         self.half = half
         self.young: dict[str, Any] = {}
+        """Windows by key: a lone mark, a sorted list of marks, or what the rule's way of counting needs."""
         self.old: dict[str, Any] = {}
         self.silences: dict[str, list[tuple[int, int]]] = {}
         """Spans in which a key is not counted, because a decision that holds nothing stands (the law, 3)."""
@@ -141,12 +139,15 @@ class Windows:
         return spans is not None and any(start <= at < until for start, until in reversed(spans))
 
     def count(self, key: str, new: int, weight: int) -> list[int] | None:
-        """Counts a fact at mark ``new``, ``weight`` times. Returns the marks that fire, the key's window being cleared, or None."""
-        young = self.young
-        window: Marks | None = young.get(key)
+        """Counts a fact at mark ``new``, ``weight`` times. Returns the marks that fire, the key's window being cleared, or None.
+
+        The hottest path of all: most keys are touched once, many a few times.
+        """
+        young, threshold = self.young, self.threshold
+        window = young.get(key)
         if window is None:
             window = self.old.pop(key, None)
-            if window is None and weight == 1 and self.threshold > 1:
+            if window is None and weight == 1 and threshold > 1:
                 if len(young) >= self.half:
                     self.keep(key, new)
                 else:
@@ -157,15 +158,17 @@ class Windows:
             self.keep(key, window)
         if type(window) is int:
             window = self.young[key] = [window]
-        return self._push(key, window, new, weight)  # type: ignore[arg-type]
-
-    def _push(self, key: str, window: list[int], new: int, weight: int) -> list[int] | None:
-        threshold = self.threshold
-        _insert(window, new, weight, threshold)
+        if weight == 1 and window and new >= window[-1]:
+            window.append(new)
+            if len(window) > threshold:
+                del window[0]
+        else:
+            _insert(window, new, weight, threshold)
         if len(window) < threshold or (window[-1] >> PLACE_BITS) - (window[0] >> PLACE_BITS) >= self.span:
             return None
         del self.young[key]
-        return window
+        fired: list[int] = window
+        return fired
 
     def count_values(self, key: str, new: int, values: Iterable[str]) -> list[int] | None:
         """Counts different values at a mark. Returns the marks that fire, the key's window being cleared, or None."""
@@ -196,10 +199,7 @@ class Windows:
 def _insert(window: list[int], new: int, weight: int, most: int) -> None:
     """Puts a mark into its place in a sorted window, ``weight`` times; the oldest leave beyond ``most``."""
     if weight == 1:
-        if not window or new >= window[-1]:
-            window.append(new)
-        else:
-            insort(window, new)
+        insort(window, new)
     else:
         at = bisect_left(window, new)
         window[at:at] = [new] * min(weight, most)

@@ -4,10 +4,12 @@ Job: number entries, hand them to the engine, and pass on what follows. Promise:
 next question is answered by it. Limits: the only caller of the engine; one host: the order is the call itself.
 """
 
+from collections.abc import Iterable
+
 from gatepost.core.decisions import Effect, Expire, Impose, Question, Verdict
 from gatepost.core.deeds import AnyDeed
 from gatepost.core.engine import Engine
-from gatepost.core.facts import AnyFact
+from gatepost.core.facts import AnyFact, Fact
 
 
 class Order:
@@ -25,6 +27,17 @@ class Order:
         """A fact happened. Returns what follows from it."""
         self.place += 1
         return self._apply(fact, self.place)
+
+    def report_all(self, facts: Iterable[Fact]) -> list[tuple[Effect, ...]]:
+        """Facts happened, one after the other. Returns what follows from those from which anything does."""
+        apply, place = self._apply, self.place
+        found = []
+        for place, fact in enumerate(facts, place + 1):  # noqa: B020
+            effects = apply(fact, place)  # type: ignore[arg-type]
+            if effects:
+                found.append(effects)
+        self.place = place
+        return found
 
     def do(self, deed: AnyDeed) -> tuple[Effect, ...]:
         """A deed is done. Raises ValueError where it contradicts itself; then nothing changed."""

@@ -1,6 +1,7 @@
 """The language of stories: scenarios that administrators and tests write.
 
-Job: read a line of a story into what it says, and tell effects and verdicts in the same words. Promise: a line with a mistake raises BadInputError that
+Job: read a line of a story into what it says, and tell effects and verdicts in the same words.
+Promise: a line with a mistake raises BadInputError that
 names what would be right. Limits: it plays nothing; stories.py does.
 
 A story's clock starts at 00:00:00; hours may pass 24. ``#`` starts a comment.
