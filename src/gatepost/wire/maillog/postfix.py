@@ -8,7 +8,7 @@ address, and believed from then on. Which account logged in is only told with th
 gives no `AuthSucceeded`. Where the service is lost (RFC 5424 through rsyslog), the messages themselves tell which daemon wrote them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -31,6 +31,7 @@ DAEMONS = frozenset(
 SERVICES = ("submissions", "submission", "smtps")
 """Names of services that can stand in an instance's name, as in ``postfix-submission/smtpd``."""
 
+NONE: tuple[Entry, ...] = ()
 SESSION_MESSAGES = 1_000
 """Messages of one session that are remembered, in case its counters cannot tell."""
 
@@ -88,42 +89,37 @@ class Smtpd(Cleanup):
         """Who connected, while the session lasts."""
         self.account = None
         self.fault = False
-        self.entries: list[Entry] = []
+        self.entries: Sequence[Entry] = NONE
         """The messages that the session has begun."""
 
     def connect(self, at: int, message: str) -> Yield:
         """``connect from host[address]``."""
-        client = self.queue.peer(message[13:])
+        client = self.peers[message[13:]]
         self._begin(NOBODY if self.shared else client)
         if client is NOBODY:
             return NOTHING
-        return Connected(at, self.host.name, "smtp", self.service, client, self.queue.is_proxy(client))
+        return Connected(at, self.host.name, "smtp", self.service, client, client in self.queue.proxies)
 
     def disconnect(self, at: int, message: str) -> Yield:
         """``disconnect from host[address] ehlo=1 auth=0/1 quit=1 commands=2/3``; old versions write no counters."""
         peer, _, counters = message[16:].partition(" ")
-        client, opened = self.queue.peer(peer), self.client
-        messages, authenticated = self._outcome(counters)
-        fault = not messages and (self.fault or any(entry.fault for entry in self.entries))
+        client, opened, entries = self.peers[peer], self.client, self.entries
+        messages, authenticated = count(counters)
+        if messages < 0:  # BDAT counts chunks, not messages; old versions count nothing
+            messages = 1 if self.shared else sum(entry.active for entry in entries)
+        fault = not messages and (self.fault or (bool(entries) and any(entry.fault for entry in entries)))
+        authenticated = authenticated or self.account is not None
         self._begin(NOBODY)
         if client is NOBODY:
             return NOTHING
-        proxied = opened is not NOBODY and opened != client
-        own = not proxied and self.queue.is_proxy(client)
-        ended = SessionEnded(at, self.host.name, "smtp", self.service, client, own, messages, authenticated, fault)
-        if proxied:
+        if opened != client and opened is not NOBODY:
             self.queue.saw_proxy(opened)
-            return Connected(at, self.host.name, "smtp", self.service, client), ended
+            connected = Connected(at, self.host.name, "smtp", self.service, client)
+            return connected, SessionEnded(at, self.host.name, "smtp", self.service, client, False, messages, authenticated, fault)
+        own = client in self.queue.proxies
         if own:
             self.queue.saw_own_session(client)
-        return ended
-
-    def _outcome(self, counters: str) -> tuple[int, bool]:
-        """Messages that a session delivered, and whether it logged in."""
-        messages, authenticated = count(counters)
-        if messages < 0:  # BDAT counts chunks, not messages; old versions count nothing
-            messages = 1 if self.shared else sum(entry.active for entry in self.entries)
-        return messages, authenticated or self.account is not None
+        return SessionEnded(at, self.host.name, "smtp", self.service, client, own, messages, authenticated, fault)
 
     def warning(self, at: int, message: str) -> Yield:
         """``warning: host[address]: SASL PLAIN authentication failed: reason, sasl_username=name``, and all other warnings."""
@@ -144,21 +140,20 @@ class Smtpd(Cleanup):
 
     def _sasl(self, at: int, peer: str, said: str) -> Yield:
         """``METHOD authentication failed: reason[, sasl_username=name]``. A client that breaks off (``aborted``) tried no password."""
-        client = self.queue.peer(peer)
+        client = self.peers[peer]
         method, _, outcome = said.partition(" authentication ")
         if client is NOBODY or outcome[:7] != "failed:":
             return NOTHING
         why, _, name = outcome[8:].partition(", sasl_username=")
-        ours = why.startswith(SERVER_FAULTS)
+        ours, told = failure(why)
         if ours:
             self.fault = True
         account = "" if name == "(unavailable)" else self.host.account(name)
-        told = "other" if ours else REASONS.get(why, "")
         return AuthFailed(at, self.host.name, "smtp", self.service, client, ours, account, "", 1, method[:100], told)
 
     def _limited(self, at: int, stage: Stage, rest: str) -> Yield:
         """``61 from host[address] for service smtp``: a limit of anvil's, told to the client as 421 or 450."""
-        client = self.queue.peer(rest.partition(" from ")[2].partition(" ")[0])
+        client = self.peers[rest.partition(" from ")[2].partition(" ")[0]]
         self.fault = True
         if client is NOBODY:
             return NOTHING
@@ -173,7 +168,7 @@ class Smtpd(Cleanup):
     def _client(self, at: int, id: str, rest: str) -> Yield:
         """``client=host[address], sasl_method=PLAIN, sasl_username=name``: a message begins."""
         peer, _, more = rest[7:].partition(", ")
-        client = self.queue.peer(peer)
+        client = self.peers[peer]
         logged_in: Yield = NOTHING
         if more[:5] == "sasl_" and self.account is None:
             logged_in = self._logged_in(at, client, more)
@@ -191,8 +186,11 @@ class Smtpd(Cleanup):
             self.queue.entries.pop(entry.id)
             return
         self.queue.entries.put(entry.id, entry)
-        if len(self.entries) < SESSION_MESSAGES:
-            self.entries.append(entry)
+        if isinstance(self.entries, list):
+            if len(self.entries) < SESSION_MESSAGES:
+                self.entries.append(entry)
+        else:
+            self.entries = [entry]
 
     def _logged_in(self, at: int, client: Client, more: str) -> Yield:
         """The first message of a session tells who logged in. What follows the name is a peer's text, or nothing."""
@@ -208,7 +206,7 @@ class Smtpd(Cleanup):
         first = self.queue.entries.get(fields.get("orig_queue_id", ""))
         if first is not None:
             return Entry(entry.id, first.client, first.account, first.service, told=True, bounce=first.bounce)
-        return Entry(entry.id, self.queue.peer(fields.get("orig_client", "")), "", entry.service, told="orig_queue_id" in fields)
+        return Entry(entry.id, self.peers[fields.get("orig_client", "")], "", entry.service, told="orig_queue_id" in fields)
 
     def proxy_reject(self, at: int, message: str) -> Yield:
         """``proxy-reject: END-OF-MESSAGE: 554 5.7.1 ...``: a filter before the queue refused; the line names no client, the session does."""
@@ -216,7 +214,7 @@ class Smtpd(Cleanup):
         code = int(reply[:3]) if reply[:3].isascii() and reply[:3].isdigit() else 0
         if temporary(code, ""):
             self.fault = True
-        if self.client is NOBODY or self.queue.is_proxy(self.client):
+        if self.client is NOBODY or self.client in self.queue.proxies:
             return NOTHING
         stage = STAGES.get(where, "data")
         why = reason(stage, code, reply[4:9], reply)
@@ -241,7 +239,7 @@ class Smtpd(Cleanup):
 
     def _abused(self, at: int, rest: str, why: str) -> Yield:
         """``rest`` begins with the peer; the peer's text follows after a colon."""
-        client = self.queue.peer(rest.partition(": ")[0])
+        client = self.peers[rest.partition(": ")[0]]
         return NOTHING if client is NOBODY else ProtocolAbused(at, self.host.name, "smtp", self.service, client, False, why)
 
     def quiet(self, at: int, message: str) -> Yield:
@@ -330,6 +328,13 @@ class Unnamed(Smtpd):
         **dict.fromkeys(Postscreen.words.keys() - Smtpd.words.keys(), screened),
         "NOQUEUE:": noqueue,
     }
+
+
+@lru_cache(maxsize=4096)
+def failure(why: str) -> tuple[bool, str]:
+    """Whether a failed log-in was the server's own doing, and its reason in our words."""
+    ours = why.startswith(SERVER_FAULTS)
+    return ours, "other" if ours else REASONS.get(why, "")
 
 
 @lru_cache(maxsize=4096)

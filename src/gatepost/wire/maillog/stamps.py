@@ -32,7 +32,7 @@ class NoStampError(LookupError):
 class Stamps:
     """Reads stamps in the order of their lines; remembers the newest, and the minute that it read last."""
 
-    __slots__ = ("_base", "_latest", "_minute", "newest", "timezone", "year")
+    __slots__ = ("_base", "_latest", "_minute", "_second", "_start", "_zone", "newest", "timezone", "year")
 
     def __init__(self, timezone: tzinfo, year: int | None, latest: int) -> None:
         self.timezone = timezone
@@ -40,8 +40,8 @@ class Stamps:
         self.newest = -1
         """The newest time read so far, or -1."""
         self._latest = latest
-        self._minute = ""
-        self._base = 0
+        self._minute = self._second = self._zone = ""
+        self._base = self._start = 0
 
     @property
     def latest(self) -> int:
@@ -51,15 +51,21 @@ class Stamps:
     @latest.setter
     def latest(self, at: int) -> None:
         self._latest = at
-        self._minute = ""
+        self._minute = self._second = ""
 
     def read(self, text: str) -> int:
         """The time that a stamp spells. Raises `NoStampError`."""
-        try:
-            at = self._iso(text) if text[:1].isdigit() else self._rfc3164(text)
-        except (ValueError, KeyError, OverflowError):
-            raise NoStampError(text) from None
-        return self.clamp(at)
+        fraction = text[20:26]
+        if text[:19] == self._second and text[26:] == self._zone and fraction.isdecimal() and len(fraction) == 6:
+            at = self._start + int(fraction)  # most stamps with a fraction share their second with the one before
+        else:
+            try:
+                at = self._iso(text) if text[:1].isdigit() else self._rfc3164(text)
+            except (ValueError, KeyError, OverflowError):
+                raise NoStampError(text) from None
+        if at > self.newest:
+            return self.clamp(at)
+        return at
 
     def clamp(self, at: int) -> int:
         """A time as it counts: no later than ``latest``."""
@@ -91,7 +97,9 @@ class Stamps:
             local = datetime.fromisoformat(day)
             self._base = (local.replace(tzinfo=_zone(zone)) - EPOCH) // TICK if zone else self._local(local)
             self._minute = minute
-        return self._base + int(seconds) * SECOND + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
+        self._second, self._zone = text[:19], zone or ""
+        self._start = self._base + int(seconds) * SECOND
+        return self._start + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
 
     def _guess_year(self, month: int, day: int, hour: int, minute: int) -> int:
         """The start of a minute whose year was not written."""
