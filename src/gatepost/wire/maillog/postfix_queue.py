@@ -79,7 +79,13 @@ class Queue:
     @classmethod
     def of(cls, host: Host) -> "Queue":
         """The one queue of a host."""
-        return host.table("postfix", lambda: cls(host))
+        found = host.tables.get("postfix")
+        if isinstance(found, Queue):
+            return found
+        queue = host.tables["postfix"] = cls(host)
+        if found is not None:
+            queue.load(found)
+        return queue
 
     def saw_proxy(self, client: Client) -> None:
         """A connection from there ended as another client's."""
