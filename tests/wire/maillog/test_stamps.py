@@ -32,7 +32,10 @@ def test_nothing_is_later_than_the_end() -> None:
 
 
 def test_turn_of_the_year() -> None:
-    assert read("2026-01-01T00:10:00+00:00", "Dec 31 23:59:59", "Jan  1 00:00:00") == [at("2025-12-31T23:59:59+00:00"), at("2026-01-01T00:00:00+00:00")]
+    assert read("2026-01-01T00:10:00+00:00", "Dec 31 23:59:59", "Jan  1 00:00:00") == [
+        at("2025-12-31T23:59:59+00:00"),
+        at("2026-01-01T00:00:00+00:00"),
+    ]
     turn = ("Dec 31 23:59:59", "Jan  1 00:00:00", "Dec 31 23:59:59", "Jan  1 00:00:01")
     assert read("2030-01-01T00:00:00+00:00", *turn, year=2024) == [
         at("2024-12-31T23:59:59+00:00"),
@@ -43,7 +46,9 @@ def test_turn_of_the_year() -> None:
 
 
 def test_the_hour_that_comes_twice_is_told_by_the_order() -> None:
-    found = read("2026-11-24T00:00:00+00:00", "Oct 25 02:10:00", "Oct 25 02:59:59", "Oct 25 02:03:01", "Oct 25 02:59:59", "Oct 25 03:00:01", zone=BERLIN)
+    found = read(
+        "2026-11-24T00:00:00+00:00", "Oct 25 02:10:00", "Oct 25 02:59:59", "Oct 25 02:03:01", "Oct 25 02:59:59", "Oct 25 03:00:01", zone=BERLIN
+    )
     assert found == [
         at("2026-10-25T00:10:00+00:00"),
         at("2026-10-25T00:59:59+00:00"),
@@ -51,7 +56,9 @@ def test_the_hour_that_comes_twice_is_told_by_the_order() -> None:
         at("2026-10-25T01:59:59+00:00"),
         at("2026-10-25T02:00:01+00:00"),
     ]
-    assert read("2026-11-24T00:00:00+00:00", "2026-10-25 02:30:00", "2026-10-25 02:59:59", "2026-10-25 02:00:00", zone=BERLIN)[2] == at("2026-10-25T01:00:00+00:00")
+    assert read("2026-11-24T00:00:00+00:00", "2026-10-25 02:30:00", "2026-10-25 02:59:59", "2026-10-25 02:00:00", zone=BERLIN)[2] == at(
+        "2026-10-25T01:00:00+00:00"
+    )
 
 
 def test_lines_a_little_out_of_order_stay_in_the_first_hour() -> None:
@@ -77,7 +84,12 @@ def test_forms(text: str, meant: str) -> None:
 
 
 def test_fractions_and_zones_are_not_mixed_up_by_the_memo() -> None:
-    texts = ("2026-11-24T12:00:00.100000+01:00", "2026-11-24T12:00:00.200000+01:00", "2026-11-24T12:00:00.200000+02:00", "2026-11-24T12:00:00.2+02:00")
+    texts = (
+        "2026-11-24T12:00:00.100000+01:00",
+        "2026-11-24T12:00:00.200000+01:00",
+        "2026-11-24T12:00:00.200000+02:00",
+        "2026-11-24T12:00:00.2+02:00",
+    )
     assert read("2026-11-25T00:00:00+00:00", *texts) == [
         at("2026-11-24T11:00:00.1+00:00"),
         at("2026-11-24T11:00:00.2+00:00"),
@@ -93,7 +105,9 @@ def test_moving_the_end_moves_the_year() -> None:
     assert stamps.read("Nov 24 12:00:00") == at("2026-11-24T12:00:00+00:00")
 
 
-@pytest.mark.parametrize("text", ["", "Nov", "Foo 24 12:00:00", "Nov 31 12:00:00", "Nov 24 25:00:00", "Nov 24 12:00:xx", "2026-11-24", "2026-02-30T00:00:00Z", "٢٠٢٦"])
+@pytest.mark.parametrize(
+    "text", ["", "Nov", "Foo 24 12:00:00", "Nov 31 12:00:00", "Nov 24 25:00:00", "Nov 24 12:00:xx", "2026-11-24", "2026-02-30T00:00:00Z", "٢٠٢٦"]
+)
 def test_what_is_no_stamp(text: str) -> None:
     with pytest.raises(NoStampError):
         read("2026-11-24T00:00:00+00:00", text)

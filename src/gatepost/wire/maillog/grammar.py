@@ -23,6 +23,7 @@ NOTHING: tuple[Fact, ...] = ()
 NOBODY = Client("")
 """Stands where a daemon names no address, as in ``unknown[unknown]``."""
 
+
 def names(text: str) -> tuple[str, ...]:
     """The words of a list that is easier to read, and to compare, as one text."""
     return tuple(text.split())

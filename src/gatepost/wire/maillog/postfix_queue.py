@@ -151,9 +151,7 @@ class Daemon(Process):
         entry.told = True
         head, _, recipients = rest[:-15].rpartition(", nrcpt=")
         size = head.rpartition(", size=")[2]
-        return MessageAccepted(
-            at, self.host.name, "smtp", entry.service, entry.client, False, entry.account, _number(recipients) or 1, _number(size)
-        )
+        return MessageAccepted(at, self.host.name, "smtp", entry.service, entry.client, False, entry.account, _number(recipients) or 1, _number(size))
 
     def _to(self, at: int, id: str, rest: str) -> Yield:
         """``to=<recipient>, ..., dsn=5.1.1, status=bounced (reason)``: the first status is ours, a later one may be quoted from a peer."""
