@@ -35,6 +35,8 @@ _DOTTED = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}").fullmatch
 
 MEMO = 65_536
 """Texts that a memo of a host keeps at most; a full one starts anew."""
+MEMO_LENGTH = 400
+"""Characters of a text that a memo keeps: a longer one is no daemon's usual text, and would only fill the memory."""
 
 
 class Host:
@@ -73,7 +75,8 @@ class Host:
                     found = NOBODY
             if len(self._clients) >= MEMO:
                 self._clients.clear()
-            self._clients[text] = found
+            if len(text) <= MEMO_LENGTH:
+                self._clients[text] = found
         return found
 
     def account(self, text: str) -> str:
@@ -83,7 +86,8 @@ class Host:
             found = account(text, self.default_domain, self.domains)
             if len(self._accounts) >= MEMO:
                 self._accounts.clear()
-            self._accounts[text] = found
+            if len(text) <= MEMO_LENGTH:
+                self._accounts[text] = found
         return found
 
 

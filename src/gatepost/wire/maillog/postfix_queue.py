@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gatepost.core.facts import MessageAccepted, MessageBounced
 from gatepost.core.subjects import Client
-from gatepost.wire.maillog.grammar import MEMO, NOBODY, NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.grammar import MEMO, MEMO_LENGTH, NOBODY, NOTHING, Host, Process, Yield
 from gatepost.wire.maillog.recent import Recent
 
 IDS = 65_536
@@ -61,7 +61,8 @@ class Peers(dict[str, Client]):
         found = self._host.client(address) if closed else NOBODY
         if len(self) >= MEMO:
             self.clear()
-        self[text] = found
+        if len(text) <= MEMO_LENGTH:
+            self[text] = found
         return found
 
 

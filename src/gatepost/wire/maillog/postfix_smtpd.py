@@ -92,11 +92,12 @@ class Smtpd(Cleanup):
     def disconnect(self, at: int, message: str) -> Yield:
         """``disconnect from host[address] ehlo=1 auth=0/1 quit=1 commands=2/3``; old versions write no counters."""
         peer, _, counters = message[16:].partition(" ")
-        client, opened, entries = self.peers[peer], self.client, self.entries
+        client = self.peers[peer]
+        opened, entries = self.client, self.entries
         messages, authenticated = count(counters)
         if messages < 0:  # BDAT counts chunks, not messages; old versions count nothing
             messages = 1 if self.shared else sum(entry.active for entry in entries)
-        fault = not messages and (self.fault or (bool(entries) and any(entry.fault for entry in entries)))
+        fault = not messages and (self.fault or (entries is not NONE and any(entry.fault for entry in entries)))
         authenticated = authenticated or self.account is not None
         self._begin(NOBODY)
         if client is NOBODY:

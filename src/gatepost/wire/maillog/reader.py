@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from gatepost.core.facts import Fact
 from gatepost.wire.maillog import framing, postfix
 from gatepost.wire.maillog.framing import Framed, frame
-from gatepost.wire.maillog.grammar import NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.grammar import MEMO_LENGTH, NOTHING, Host, Process, Yield
 from gatepost.wire.maillog.recent import Recent
 from gatepost.wire.maillog.stamps import NoStampError, Stamps
 
@@ -163,7 +163,9 @@ class Reader:
         process = self._process(framed)
         if framed.edge:
             self._edge = framed.edge
-            self._origins.put(line.partition(": ")[0][framed.edge :], process)
+            origin = line.partition(": ")[0][framed.edge :]
+            if len(origin) <= MEMO_LENGTH:
+                self._origins.put(origin, process)
         return process, at, framed.message
 
     def _time(self, stamp: str | int) -> int:

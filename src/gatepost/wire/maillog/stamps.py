@@ -40,7 +40,8 @@ class Stamps:
         self.newest = -1
         """The newest time read so far, or -1."""
         self._latest = latest
-        self._minute = self._second = self._zone = ""
+        self._minute = self._second = ""
+        self._zone = "?"
         self._base = self._start = 0
 
     @property
@@ -55,21 +56,19 @@ class Stamps:
 
     def read(self, text: str) -> int:
         """The time that a stamp spells. Raises `NoStampError`."""
-        fraction = text[20:26]
-        if text[:19] == self._second and text[26:] == self._zone and fraction.isdecimal() and len(fraction) == 6:
-            at = self._start + int(fraction)  # most stamps with a fraction share their second with the one before
-        else:
-            try:
+        try:
+            if text[:19] == self._second and text[26:] == self._zone:
+                at = self._start + int(text[20:26])  # most stamps with a fraction share their second with the one before
+            else:
                 at = self._iso(text) if text[:1].isdigit() else self._rfc3164(text)
-            except (ValueError, KeyError, OverflowError):
-                raise NoStampError(text) from None
-        if at > self.newest:
-            return self.clamp(at)
-        return at
+        except (ValueError, KeyError, OverflowError):
+            raise NoStampError(text) from None
+        return self.clamp(at) if at > self.newest else at
 
     def clamp(self, at: int) -> int:
         """A time as it counts: no later than ``latest``."""
-        at = min(at, self._latest)
+        if at > self._latest:
+            at = self._latest
         if at > self.newest:
             self.newest = at
         return at
@@ -97,9 +96,12 @@ class Stamps:
             local = datetime.fromisoformat(day)
             self._base = (local.replace(tzinfo=_zone(zone)) - EPOCH) // TICK if zone else self._local(local)
             self._minute = minute
-        self._second, self._zone = text[:19], zone or ""
-        self._start = self._base + int(seconds) * SECOND
-        return self._start + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
+        start = self._base + int(seconds) * SECOND
+        if not fraction:
+            return start
+        if zone and len(fraction) == 6:
+            self._second, self._zone, self._start = text[:19], zone, start
+        return start + int(fraction[:6].ljust(6, "0"))
 
     def _guess_year(self, month: int, day: int, hour: int, minute: int) -> int:
         """The start of a minute whose year was not written."""
