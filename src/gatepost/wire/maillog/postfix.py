@@ -88,7 +88,7 @@ class Unnamed(Smtpd):
 
     words: ClassVar[Mapping[str, Callable[[Any, int, str], Yield]]] = {
         **Smtpd.words,
-        **dict.fromkeys(Postscreen.words.keys() - Smtpd.words.keys(), screened),
+        **dict.fromkeys([word for word in Postscreen.words if word not in Smtpd.words], screened),
         "connect": arrival,
         "NOQUEUE:": noqueue,
     }

@@ -45,6 +45,7 @@ WORDINGS = (
     ("Helo command rejected", "helo"),
     ("reylist", "greylisted"),
     ("raylist", "greylisted"),
+    ("Service currently unavailable", "greylisted"),  # postscreen's deep tests: come back, and be let through
     ("Recipient address rejected: User unknown", "unknown_user"),
     ("Recipient address rejected: und", "unknown_user"),
     ("Recipient address rejected: unv", "unknown_user"),
