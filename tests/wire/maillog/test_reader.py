@@ -187,7 +187,7 @@ STARTS = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(FRONTS), st.sampled_from(STARTS), st.text(max_size=80)).map("".join), max_size=6))
 def test_no_text_raises(lines: list[str]) -> None:
     one = reader()

@@ -63,7 +63,10 @@ class Stamps:
                 at = self._iso(text) if text[:1].isdigit() else self._rfc3164(text)
         except (ValueError, KeyError, OverflowError):
             raise NoStampError(text) from None
-        return self.clamp(at) if at > self.newest else at
+        if at <= self.newest:
+            return at
+        self.newest = at if at <= self._latest else self._latest
+        return self.newest
 
     def clamp(self, at: int) -> int:
         """A time as it counts: no later than ``latest``."""
