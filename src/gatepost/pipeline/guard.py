@@ -12,8 +12,8 @@ from typing import Protocol
 
 from msgspec import structs
 
-from gatepost.core.deeds import AdoptLists, AnyDeed
 from gatepost.core.decisions import Effect, Question, Verdict
+from gatepost.core.deeds import AdoptLists, AnyDeed
 from gatepost.core.facts import AnyFact, Fact
 from gatepost.pipeline.mirrors import Mirror, Standing
 from gatepost.pipeline.order import Order
