@@ -1,0 +1,122 @@
+"""The mail hosts: real Postfix, Dovecot, rsyslog and Exim on machines of `net`, each with a configuration from `config/`.
+
+Job: start the servers as Debian starts them (plus ports for the rarer cases), and tell where their logs are.
+Promise: a host is ready when its constructor returns; its processes end with its machine.
+Limits: Debian's binaries: Postfix 3.7 and Dovecot 2.3 installed (or another Debian's tree), Exim unpacked in a folder.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.e2e.net import Machine, World, wait_until
+
+CONFIG = Path(__file__).parent / "config"
+DEBIAN = Path(__file__).parents[2] / "build" / "debian"
+EXIM, TRIXIE = DEBIAN / "exim", DEBIAN / "trixie"
+SECRETS = {"alice@example.org": "secret-a", "bob@example.org": "secret-b", "carol@example.org": "secret-c"}
+HOSTS = "127.0.0.1 localhost\n::1 localhost\n{v4} {name}.example.org {name}\n192.0.2.80 mail.friend.example\n"
+RSYSLOG = """\
+module(load="imuxsock")
+mail.* action(type="omfile" file="/var/log/mail.log" template="RSYSLOG_TraditionalFileFormat")
+mail.* action(type="omfile" file="/var/log/mail.iso.log" template="RSYSLOG_FileFormat")
+mail.* action(type="omfile" file="/var/log/mail.5424.log" template="RSYSLOG_SyslogProtocol23Format")
+"""
+
+
+def lacking(*servers: str) -> str:
+    """Which of the servers this host lacks, as a sentence; empty where all are there."""
+    where = {
+        "postfix": ("/usr/sbin/postfix", "package postfix"),
+        "dovecot": ("/usr/lib/dovecot/imap-login", "packages dovecot-imapd and dovecot-pop3d"),
+        "rsyslog": ("/usr/sbin/rsyslogd", "package rsyslog"),
+        "exim": (str(EXIM / "usr/sbin/exim4"), "Exim's packages unpacked by tests/e2e/fetch.sh"),
+        "trixie": (str(TRIXIE / "usr/lib/dovecot/imap-login"), "Debian 13's tree made by tests/e2e/fetch.sh trixie"),
+        "openssl": ("/usr/bin/openssl", "package openssl"),
+    }
+    missing = [f"{server} ({where[server][1]})" for server in servers if not os.path.exists(where[server][0])]
+    return f"missing: {', '.join(missing)}" if missing else ""
+
+
+def certificate(machine: Machine, folder: str) -> None:
+    """Gives a machine a self-made certificate."""
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={machine.hostname}.example.org"]
+    made = machine.home / "tls"
+    made.mkdir(exist_ok=True)
+    if not (made / "key.pem").exists():
+        request += ["-keyout", str(made / "key.pem"), "-out", str(made / "cert.pem")]
+        subprocess.run(request, check=True, capture_output=True)
+    for name in ("cert.pem", "key.pem"):
+        machine.write(f"{folder}/{name}", (made / name).read_text("ascii"))
+
+
+def furnish(machine: Machine) -> None:
+    """What every mail host needs: names, the owner of the mailboxes, rsyslog on a `/dev/log` of its own."""
+    machine.write("/etc/hosts", HOSTS.format(v4=machine.v4, name=machine.hostname))
+    machine.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n")
+    machine.write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    machine.write("/etc/hostname", f"{machine.hostname}\n")
+    machine.write("/etc/mailname", "example.org\n")
+    machine.write("/etc/localtime", "")
+    machine.path("/etc/localtime").unlink()
+    with machine.path("/etc/passwd").open("a", encoding="ascii") as passwd:
+        passwd.write("vmail:x:5000:5000::/var/mail/vhosts:/usr/sbin/nologin\n")
+    with machine.path("/etc/group").open("a", encoding="ascii") as group:
+        group.write("vmail:x:5000:\n")
+    machine.run("mkdir", "-p", "/var/mail/vhosts")
+    machine.run("chown", "5000:5000", "/var/mail/vhosts")
+    machine.write("/etc/rsyslog.conf", RSYSLOG)
+    machine.start("rsyslogd", "-n", "-i", "/run/rsyslogd.pid")
+    wait_until(machine.path("/dev/log").exists, 10, "rsyslog's /dev/log")
+
+
+def copy_config(machine: Machine, name: str, folder: str) -> None:
+    """Puts our configuration over Debian's."""
+    for file in sorted((CONFIG / name).rglob("*")):
+        if file.is_file():
+            machine.write(f"{folder}/{file.relative_to(CONFIG / name)}", file.read_text("utf-8"))
+
+
+class MailHost:
+    """Postfix and Dovecot on one machine, logging through rsyslog in three forms, and a second Dovecot with its own log file."""
+
+    def __init__(self, world: World, hostname: str = "mx1", number: int = 25, roots: tuple[str, ...] = ("/",), dovecot: str = "dovecot") -> None:
+        self.machine = world.machine(hostname, number, roots)
+        self.v4, self.v6 = self.machine.v4, self.machine.v6
+        furnish(self.machine)
+        self._dovecot(dovecot)
+        self._postfix()
+
+    @property
+    def syslog(self) -> Path:
+        """rsyslog's traditional form (RFC 3164)."""
+        return self.machine.log / "mail.log"
+
+    @property
+    def iso(self) -> Path:
+        """rsyslog's default form (ISO stamps)."""
+        return self.machine.log / "mail.iso.log"
+
+    @property
+    def rfc5424(self) -> Path:
+        """rsyslog's RFC 5424 form."""
+        return self.machine.log / "mail.5424.log"
+
+    @property
+    def own(self) -> Path:
+        """The second Dovecot's own log file; its ports are 10000 above the usual."""
+        return self.machine.log / "dovecot.log"
+
+    def _dovecot(self, name: str) -> None:
+        machine = self.machine
+        copy_config(machine, name, "/etc/dovecot")
+        certificate(machine, "/etc/dovecot")
+        machine.run("dovecot")
+        machine.run("dovecot", "-c", "/etc/dovecot/own-log.conf")
+
+    def _postfix(self) -> None:
+        machine = self.machine
+        copy_config(machine, "postfix", "/etc/postfix")
+        certificate(machine, "/etc/postfix")
+        machine.run("postfix", "start")
+        machine.run("chmod", "0666", "/var/spool/postfix/private/auth")
