@@ -11,6 +11,7 @@ import ctypes
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -110,6 +111,7 @@ class Internet(Namespace):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self.links: dict[str, str] = {}
         self.sysctl("ipv4.ip_forward", "1")
         for net in CLIENTS_V4:
             self.ip("route", "add", "local", net, "dev", "lo")
@@ -118,6 +120,7 @@ class Internet(Namespace):
 
     def attach(self, machine: Namespace, link: str, v4: str, v6: str) -> None:
         """Lays a cable to a machine's namespace."""
+        self.links[link] = v4
         self.ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", machine.name)
         self.ip("addr", "add", f"{GATEWAY_V4}/32", "dev", link)
         self.ip("addr", "add", f"{GATEWAY_V6}/128", "dev", link, "nodad")
@@ -130,7 +133,7 @@ class Internet(Namespace):
         self.ip("route", "add", f"{v4}/32", "dev", link)
         self.ip("-6", "route", "add", f"{v6}/128", "dev", link)
 
-    def connect(self, source: str, target: str, port: int, timeout: float = 20.0) -> socket.socket:
+    def connect(self, source: str, target: str, port: int, timeout: float = 10.0) -> socket.socket:
         """A TCP connection from a client's address, which is bound before connecting."""
         with self.inside():
             sock = socket.socket(family(source), socket.SOCK_STREAM)
@@ -145,10 +148,26 @@ class Internet(Namespace):
             raise
         return sock
 
+    def prefer(self, source: str, target: str) -> None:
+        """Sends what does not choose its source to a (IPv4) target from this one, until the next call."""
+        link = next(link for link, v4 in self.links.items() if v4 == target)
+        self.ip("route", "replace", f"{target}/32", "dev", link, "src", source)
+
+    def run(self, *command: str, timeout: float = 60) -> str:
+        """Runs a program in this namespace; what it said."""
+        enter = ["nsenter", f"--net=/run/netns/{self.name}", "--", *command]
+        done = subprocess.run(enter, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout, cwd="/tmp")
+        return (done.stdout + done.stderr).decode("utf-8", "replace")
+
 
 def family(address: str) -> int:
     """The socket family of an address."""
     return socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
+
+
+def _die_with_parent() -> None:
+    """However this process ends, the machine ends with it (PR_SET_PDEATHSIG)."""
+    _libc.prctl(1, signal.SIGKILL)
 
 
 class Machine(Namespace):
@@ -164,7 +183,7 @@ class Machine(Namespace):
         self.log.chmod(0o1777)
         enter = ["nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"]
         enter += ["--propagation", "private", "sh", "-c", INIT, "init", str(home), ":".join(roots), hostname]
-        self._init = subprocess.Popen(enter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._init = subprocess.Popen(enter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_die_with_parent)
         assert self._init.stdout is not None
         said = self._init.stdout.readline()
         if said != "ready\n":
@@ -201,6 +220,11 @@ class Machine(Namespace):
         """Starts a process inside that stays in the foreground; it ends with the machine at the latest."""
         return subprocess.Popen(self._enter(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def kill(self, title: str) -> None:
+        """Kills the machine's processes whose title is this, as when they crash; no other machine's are seen from inside."""
+        for pid in self.run("pgrep", "-f", f"^{title}$", check=False).split():
+            self.run("kill", "-KILL", pid)
+
     def listen(self, kind: socket.SocketKind, address: str, port: int) -> socket.socket:
         """A bound socket of this process inside the machine."""
         with self.inside():
@@ -222,6 +246,7 @@ class World:
     """One internet and its machines, under names that no other run uses."""
 
     def __init__(self) -> None:
+        _tidy()
         self._mark = f"gp{os.getpid()}"
         self._home = Path(tempfile.mkdtemp(prefix=f"{self._mark}-"))
         self.internet = Internet(f"{self._mark}-net")
@@ -247,6 +272,14 @@ class World:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _tidy() -> None:
+    """Removes the namespaces of runs that were killed before they could."""
+    for path in Path("/run/netns").glob("gp*-*") if Path("/run/netns").exists() else ():
+        owner = path.name[2:].partition("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            run("ip", "netns", "delete", path.name)
 
 
 def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
