@@ -20,6 +20,7 @@ from typing import Protocol, Self
 from tests.e2e.net import Internet, family
 
 PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "sieve": 4190}
+TLS_FROM_THE_START = (465, 993, 995, 10993, 10995)
 HOSTILE_USERS = (
     "x[6.6.6.6]",
     "bob>, method=PLAIN, rip=6.6.6.6, lip=1.2.3.4",
@@ -188,15 +189,17 @@ class Client:
                     failed += 1
             return failed
 
-    def imap_raw(self, *lines: bytes, port: int = 143) -> list[bytes]:
-        """Says lines of IMAP as they are, and returns the tagged answers (of one-word tags)."""
+    def imap_raw(self, *lines: bytes, port: int = 143, then: Sequence[bytes] = ()) -> list[bytes]:
+        """Says lines of IMAP as they are, and returns the tagged answers; `then` answers the server's requests to go on."""
+        more = list(then)
         answers = []
         with self.wire(port) as wire:
             wire.line()
             for line in lines:
                 wire.send(line + b"\r\n")
                 while (answer := wire.line())[:2] in (b"* ", b"+ "):
-                    pass
+                    if answer[:2] == b"+ " and more:
+                        wire.send(more.pop(0) + b"\r\n")
                 answers.append(answer)
         return answers
 
@@ -278,7 +281,7 @@ class _Imap(imaplib.IMAP4):
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         sock = self._client.sock(self.port)
-        return _trusting().wrap_socket(sock) if self.port == PORTS["imaps"] else sock
+        return _trusting().wrap_socket(sock) if self.port in TLS_FROM_THE_START else sock
 
 
 class _Pop(poplib.POP3):
@@ -288,4 +291,4 @@ class _Pop(poplib.POP3):
 
     def _create_socket(self, timeout: float) -> socket.socket:
         sock = self._client.sock(self.port)
-        return _trusting().wrap_socket(sock) if self.port == PORTS["pop3s"] else sock
+        return _trusting().wrap_socket(sock) if self.port in TLS_FROM_THE_START else sock

@@ -8,17 +8,18 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tests.e2e import scenarios_postfix, scenarios_postfix_more, services
-from tests.e2e.hosts import MailHost, lacking
+from tests.e2e import scenarios_dovecot, scenarios_exim, scenarios_postfix, scenarios_postfix_more, services
+from tests.e2e.hosts import RECOMMENDED, EximHost, MailHost, lacking
 from tests.e2e.net import World
-from tests.e2e.scenarios import Scenario, Stage
+from tests.e2e.scenarios import Facts, Scenario, Stage
 
 DATA = Path(__file__).parents[1] / "data"
 
 
-def settle(*logs: Path, quiet: float = 0.5, longest: float = 8.0) -> None:
+def settle(*logs: Path, quiet: float = 1.3, longest: float = 8.0) -> None:
     """Waits until the logs have not grown for a while."""
     until, since, sizes = time.monotonic() + longest, time.monotonic(), [0]
     while time.monotonic() < until and time.monotonic() - since < quiet:
@@ -30,7 +31,6 @@ def settle(*logs: Path, quiet: float = 0.5, longest: float = 8.0) -> None:
 
 def record(stage: Stage, scenario: Scenario, logs: dict[str, Path], folder: Path) -> None:
     """Plays a scenario and keeps its lines, the main form and those asked for."""
-    settle(*logs.values())
     before = {form: log.stat().st_size if log.exists() else 0 for form, log in logs.items()}
     try:
         scenario.drive(stage)
@@ -57,6 +57,13 @@ def debian12(only: Sequence[str], daemons: Sequence[str]) -> None:
         remote, milter = services.remote_mail(world.internet), services.milter(host.machine)
         stage = Stage(world.internet, host)
         syslog = {"": host.syslog, "iso": host.iso, "5424": host.rfc5424}
+        if "dovecot" in daemons:
+            for scenario in scenarios_dovecot.BOOK.scenarios + scenarios_dovecot.SYSLOG_ONLY.scenarios:
+                if not only or scenario.name in only:
+                    record(stage, scenario, syslog, DATA / "dovecot")
+            for scenario in scenarios_dovecot.BOOK.scenarios:
+                if not only or scenario.name in only:
+                    record(Stage(world.internet, host, 10_000), scenario, {"": host.own}, DATA / "dovecot" / "own-log")
         if "postfix" in daemons:
             for scenario in scenarios_postfix.BOOK.scenarios + scenarios_postfix_more.BOOK.scenarios:
                 if not only or scenario.name in only:
@@ -65,14 +72,39 @@ def debian12(only: Sequence[str], daemons: Sequence[str]) -> None:
         milter.close()
 
 
+EXIM_WAYS = {"recommended": RECOMMENDED, "debian": "", "with-ports": RECOMMENDED + " +incoming_port +incoming_interface +pid +millisec"}
+
+
+def exim(only: Sequence[str], way: str) -> None:
+    """Exim of Debian 12, logging in one of its ways."""
+    with World() as world:
+        host = EximHost(world, logging=EXIM_WAYS[way])
+        services.name_server(host.machine)
+        remote = services.remote_mail(world.internet)
+        logs = {"": host.main, "reject": host.reject, "syslog": host.syslog} if way == "recommended" else {"": host.main}
+        for scenario in scenarios_exim.BOOK.scenarios:
+            if not only or scenario.name in only:
+                facts = scenario.facts if way != "debian" else _silent(scenario.facts)
+                record(Stage(world.internet, host), replace(scenario, facts=facts), logs, DATA / "exim" / way)
+        remote.close()
+
+
+def _silent(facts: Facts) -> Facts:
+    """What is left where neither connections nor the ends of sessions are logged."""
+    return {client: {kind: n for kind, n in kinds.items() if kind not in ("connected", "session_ended")} for client, kinds in facts.items()}
+
+
 def main(words: Sequence[str]) -> int:
     """Captures what is asked for; everything by default."""
     only = [word.removeprefix("--only=") for word in words if word.startswith("--only=")]
     daemons = [word for word in words if not word.startswith("--")] or ["postfix", "dovecot", "exim", "trixie"]
-    if missing := lacking("postfix", "dovecot", "rsyslog", "openssl"):
+    if missing := lacking("rsyslog", "openssl", *daemons):
         print(missing, file=sys.stderr)
         return 2
-    debian12(only, daemons)
+    if {"postfix", "dovecot"} & set(daemons):
+        debian12(only, daemons)
+    for way in EXIM_WAYS if "exim" in daemons else ():
+        exim(only, way)
     return 0
 
 

@@ -80,8 +80,8 @@ def copy_config(machine: Machine, name: str, folder: str) -> None:
 class MailHost:
     """Postfix and Dovecot on one machine, logging through rsyslog in three forms, and a second Dovecot with its own log file."""
 
-    def __init__(self, world: World, hostname: str = "mx1", number: int = 25, roots: tuple[str, ...] = ("/",), dovecot: str = "dovecot") -> None:
-        self.machine = world.machine(hostname, number, roots)
+    def __init__(self, world: World, hostname: str = "mx1", number: int = 25, root: str = "/", dovecot: str = "dovecot") -> None:
+        self.machine = world.machine(hostname, number, root)
         self.v4, self.v6 = self.machine.v4, self.machine.v6
         furnish(self.machine)
         self._dovecot(dovecot)
@@ -120,3 +120,48 @@ class MailHost:
         certificate(machine, "/etc/postfix")
         machine.run("postfix", "start")
         machine.run("chmod", "0666", "/var/spool/postfix/private/auth")
+
+
+RECOMMENDED = "+smtp_connection +smtp_no_mail +smtp_incomplete_transaction"
+
+
+class EximHost:
+    """Exim as Debian configures it, with accounts; ``logging`` is added to Debian's `log_selector`."""
+
+    def __init__(self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED) -> None:
+        self.machine = machine = world.machine(hostname, number, added=str(EXIM))
+        self.v4, self.v6 = machine.v4, machine.v6
+        furnish(machine)
+        for name, line in (("passwd", "{0}:x:{1}:{1}::{2}:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
+            with machine.path(f"/etc/{name}").open("a", encoding="ascii") as file:
+                file.write(line.format("Debian-exim", 5025, "/var/spool/exim4"))
+                for uid, user in enumerate(("alice", "bob", "carol", "grey", "policy"), 6001):
+                    file.write(line.format(user, uid, "/tmp"))
+        copy_config(machine, "exim", "/etc/exim4")
+        local = machine.path("/etc/exim4/conf.d/main/000_local")
+        local.write_text(local.read_text("ascii").replace("LOGGING", logging), "ascii")
+        machine.write("/etc/aliases", (CONFIG / "exim/aliases").read_text("ascii"))
+        certificate(machine, "/etc/exim4")
+        for folder in ("/var/spool/exim4", "/var/log/exim4", "/var/lib/exim4", "/run/exim4"):
+            machine.run("mkdir", "-p", folder)
+            machine.run("chown", "Debian-exim:Debian-exim", folder)
+        machine.run("chown", "Debian-exim", "/etc/exim4/key.pem")
+        machine.run("mkdir", "-p", "/var/mail")
+        machine.run("chmod", "1777", "/var/mail")
+        machine.run("update-exim4.conf")
+        machine.run("exim4", "-bd", "-q30m")
+
+    @property
+    def main(self) -> Path:
+        """Exim's main log."""
+        return self.machine.log / "exim4" / "mainlog"
+
+    @property
+    def reject(self) -> Path:
+        """Exim's reject log, which repeats refusals at length."""
+        return self.machine.log / "exim4" / "rejectlog"
+
+    @property
+    def syslog(self) -> Path:
+        """What Exim sends to syslog too, in rsyslog's traditional form."""
+        return self.machine.log / "mail.log"

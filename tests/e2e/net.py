@@ -34,6 +34,7 @@ set -e
 cd "$1"
 mount -t tmpfs -o size=512m tmpfs cow
 mkdir cow/upper cow/work
+[ -z "$4" ] || cp -a "$4/." cow/upper/
 mount -t overlay overlay -o "lowerdir=$2,upperdir=cow/upper,workdir=cow/work" root
 mount -t proc proc root/proc
 mount -t tmpfs tmpfs root/dev
@@ -173,7 +174,7 @@ def _die_with_parent() -> None:
 class Machine(Namespace):
     """A host of its own, with the programs of this one (or of another Debian's tree) and its own files, made afresh."""
 
-    def __init__(self, name: str, hostname: str, v4: str, v6: str, home: Path, roots: Sequence[str] = ("/",)) -> None:
+    def __init__(self, name: str, hostname: str, v4: str, v6: str, home: Path, root: str = "/", added: str = "") -> None:
         super().__init__(name)
         self.hostname, self.v4, self.v6 = hostname, v4, v6
         self.home = home
@@ -182,7 +183,7 @@ class Machine(Namespace):
         self.log = home / "log"
         self.log.chmod(0o1777)
         enter = ["nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"]
-        enter += ["--propagation", "private", "sh", "-c", INIT, "init", str(home), ":".join(roots), hostname]
+        enter += ["--propagation", "private", "sh", "-c", INIT, "init", str(home), root, hostname, added]
         self._init = subprocess.Popen(enter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_die_with_parent)
         assert self._init.stdout is not None
         said = self._init.stdout.readline()
@@ -252,10 +253,10 @@ class World:
         self.internet = Internet(f"{self._mark}-net")
         self.machines: list[Machine] = []
 
-    def machine(self, hostname: str, number: int, roots: Sequence[str] = ("/",)) -> Machine:
-        """A machine at 198.51.100.NUMBER and 2001:db8:25::NUMBER."""
+    def machine(self, hostname: str, number: int, root: str = "/", added: str = "") -> Machine:
+        """A machine at 198.51.100.NUMBER and 2001:db8:25::NUMBER, upon a tree of files (this host's, say) and those added to it."""
         v4, v6 = f"198.51.100.{number}", f"2001:db8:25::{number}"
-        made = Machine(f"{self._mark}-{hostname}", hostname, v4, v6, self._home / hostname, roots)
+        made = Machine(f"{self._mark}-{hostname}", hostname, v4, v6, self._home / hostname, root, added)
         self.machines.append(made)
         self.internet.attach(made, hostname, v4, v6)
         return made

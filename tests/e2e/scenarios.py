@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.attackers import Client
-from tests.e2e.hosts import MailHost
+from tests.e2e.attackers import PORTS, Client
+from tests.e2e.hosts import EximHost, MailHost
 from tests.e2e.net import Internet
 
 Facts = dict[str, dict[str, int]]
@@ -21,7 +21,13 @@ class Stage:
     """Where a scenario plays."""
 
     internet: Internet
-    host: MailHost
+    host: MailHost | EximHost
+    offset: int = 0
+    """Added to the ports of IMAP and POP3: where a second instance listens."""
+
+    def port(self, service: str) -> int:
+        """The port of a service of IMAP or POP3."""
+        return PORTS[service] + self.offset
 
     def client(self, source: str) -> Client:
         """A client at an address."""
