@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.e2e import scenarios_dovecot, scenarios_exim, scenarios_postfix, scenarios_postfix_more, services
-from tests.e2e.hosts import RECOMMENDED, EximHost, MailHost, lacking
+from tests.e2e.hosts import RECOMMENDED, TRIXIE, EximHost, MailHost, lacking
 from tests.e2e.net import World
 from tests.e2e.scenarios import Facts, Scenario, Stage
 
@@ -74,6 +74,23 @@ def debian12(only: Sequence[str], daemons: Sequence[str]) -> None:
 
 EXIM_WAYS = {"recommended": RECOMMENDED, "debian": "", "with-ports": RECOMMENDED + " +incoming_port +incoming_interface +pid +millisec"}
 
+EXIM_KEPT = {"debian": ["auth-failures", "rejects", "deliveries", "authenticated"], "with-ports": ["sessions", "auth-failures", "rejects", "deliveries"]}
+TRIXIE_KEPT = ["sasl-failures", "sasl-odd", "sasl-hostile-users", "sasl-server-fault", "rejects", "abuse", "deliveries", "authenticated", "postscreen", "xclient"]
+
+
+def trixie(only: Sequence[str]) -> None:
+    """Postfix 3.10 and Dovecot 2.4 of Debian 13."""
+    with World() as world:
+        host = MailHost(world, root=str(TRIXIE), dovecot="dovecot24")
+        services.name_server(host.machine)
+        stage = Stage(world.internet, host)
+        for scenario in scenarios_dovecot.BOOK.scenarios + scenarios_dovecot.SYSLOG_ONLY.scenarios:
+            if not only or scenario.name in only:
+                record(stage, scenario, {"": host.syslog}, DATA / "dovecot" / "v24")
+        for scenario in scenarios_postfix.BOOK.scenarios + scenarios_postfix_more.BOOK.scenarios:
+            if scenario.name in (only or TRIXIE_KEPT):
+                record(stage, scenario, {"": host.syslog}, DATA / "postfix" / "v310")
+
 
 def exim(only: Sequence[str], way: str) -> None:
     """Exim of Debian 12, logging in one of its ways."""
@@ -82,8 +99,9 @@ def exim(only: Sequence[str], way: str) -> None:
         services.name_server(host.machine)
         remote = services.remote_mail(world.internet)
         logs = {"": host.main, "reject": host.reject, "syslog": host.syslog} if way == "recommended" else {"": host.main}
+        kept = only or EXIM_KEPT.get(way, [scenario.name for scenario in scenarios_exim.BOOK.scenarios])
         for scenario in scenarios_exim.BOOK.scenarios:
-            if not only or scenario.name in only:
+            if scenario.name in kept:
                 facts = scenario.facts if way != "debian" else _silent(scenario.facts)
                 record(Stage(world.internet, host), replace(scenario, facts=facts), logs, DATA / "exim" / way)
         remote.close()
@@ -105,6 +123,8 @@ def main(words: Sequence[str]) -> int:
         debian12(only, daemons)
     for way in EXIM_WAYS if "exim" in daemons else ():
         exim(only, way)
+    if "trixie" in daemons:
+        trixie(only)
     return 0
 
 

@@ -84,8 +84,9 @@ class MailHost:
         self.machine = world.machine(hostname, number, root)
         self.v4, self.v6 = self.machine.v4, self.machine.v6
         furnish(self.machine)
-        self._dovecot(dovecot)
+        # Postfix first: its start makes the folder of Dovecot's SASL socket.
         self._postfix()
+        self._dovecot(dovecot)
 
     @property
     def syslog(self) -> Path:
@@ -112,14 +113,16 @@ class MailHost:
         copy_config(machine, name, "/etc/dovecot")
         certificate(machine, "/etc/dovecot")
         machine.run("dovecot")
-        machine.run("dovecot", "-c", "/etc/dovecot/own-log.conf")
+        if (CONFIG / name / "own-log.conf").exists():
+            machine.run("dovecot", "-c", "/etc/dovecot/own-log.conf")
+        wait_until(lambda: machine.listening(143), 10, "Dovecot listens")
 
     def _postfix(self) -> None:
         machine = self.machine
         copy_config(machine, "postfix", "/etc/postfix")
         certificate(machine, "/etc/postfix")
         machine.run("postfix", "start")
-        machine.run("chmod", "0666", "/var/spool/postfix/private/auth")
+        wait_until(lambda: machine.listening(25), 10, "Postfix listens")
 
 
 RECOMMENDED = "+smtp_connection +smtp_no_mail +smtp_incomplete_transaction"
@@ -150,6 +153,7 @@ class EximHost:
         machine.run("chmod", "1777", "/var/mail")
         machine.run("update-exim4.conf")
         machine.run("exim4", "-bd", "-q30m")
+        wait_until(lambda: machine.listening(25), 10, "Exim listens")
 
     @property
     def main(self) -> Path:
