@@ -1,1 +1,1 @@
-"""The tests; each folder mirrors a part of the source, and ``e2e`` meets the real servers."""
+"""Tests of Gatepost; the tree mirrors src/gatepost."""

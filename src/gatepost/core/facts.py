@@ -24,12 +24,13 @@ REASONS = {
 """The reasons that a fact of a kind can carry; an empty one is not known."""
 
 
-def _kind(name: str) -> str:
+def kind_name(name: str) -> str:
+    """The name of a kind, ``session_ended``, from that of its class, ``SessionEnded``."""
     return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
 
 
-class Fact(Struct, frozen=True, gc=False, tag_field="kind", tag=_kind):
-    """Something that happened. ``at`` is in microseconds since 1970 UTC, ``host`` the machine that saw it, ``service`` the finer name of the protocol."""
+class Fact(Struct, frozen=True, gc=False, tag_field="kind", tag=kind_name):
+    """Something that happened. ``at`` is in microseconds since 1970 UTC, ``host`` the machine that saw it, ``service`` the protocol's finer name."""
 
     at: int
     host: str
@@ -129,10 +130,10 @@ class Refused(Fact, frozen=True, gc=False):
 
 
 AnyFact = Connected | SessionEnded | AuthFailed | AuthSucceeded | MessageAccepted | Rejected | MessageBounced | ProtocolAbused | Held | Refused
-KINDS: dict[str, type[Fact]] = {_kind(cls.__name__): cls for cls in Fact.__subclasses__()}
+KINDS: dict[str, type[Fact]] = {kind_name(cls.__name__): cls for cls in Fact.__subclasses__()}
 """Each kind's name and type, in the order of declaration."""
 
 
 def kind(of: Fact) -> str:
     """The name of a fact's kind, as ``connected``."""
-    return _kind(type(of).__name__)
+    return kind_name(type(of).__name__)

@@ -70,15 +70,26 @@ def prefix_text(net: IPv4Network | IPv6Network) -> str:
     return str(net.network_address) if net.prefixlen == net.max_prefixlen else str(net)
 
 
+def numbered(of: Client) -> tuple[int, int]:
+    """The family (4 or 6) and the number of a canonical address."""
+    if ":" in of:
+        return 6, int(IPv6Address(of))
+    a, b, c, d = of.split(".")
+    return 4, int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
+
+
 def wider(of: Client, length4: int, length6: int) -> str:
     """The text of the prefix of a client, ``length4`` or ``length6`` bits long by its family."""
-    found = ip_address(of)
-    length = length4 if found.version == 4 else length6
-    return prefix_text(ip_network(f"{found}/{length}", strict=False))
+    version, number = numbered(of)
+    bits, length = (32, length4) if version == 4 else (128, length6)
+    base = number >> (bits - length) << (bits - length)
+    text = str(IPv4Address(base) if version == 4 else IPv6Address(base))
+    return text if length == bits else f"{text}/{length}"
 
 
 def account(text: str, default_domain: str = "", domains: dict[str, str] | None = None) -> str:
-    """The canonical account that a log-in names: trimmed, lower case, ``DOMAIN\\user`` turned round, the default domain added, 255 characters at most.
+    """The canonical account that a log-in names: trimmed, lower case, ``DOMAIN\\user`` turned round, the default domain added,
+    255 characters at most.
 
     ``domains`` maps a NetBIOS-like name (lower case) to the mail domain that it stands for; an unmapped one is kept as it is.
     An empty text stays empty: nobody was named.

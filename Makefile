@@ -1,0 +1,52 @@
+# `make` prints the targets. Logic of more than a line lives in packaging/.
+BIN = .venv/bin
+STAGE = @sh packaging/stage.sh
+PYTEST = $(BIN)/pytest
+
+.NOTPARALLEL:
+.PHONY: help setup setup-test setup-servers run test test-fast test-unit test-servers lint types laws bench lock clean
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv/bin/gatepost
+	@sh packaging/setup.sh run
+
+run: setup ## set up, and replay the sample log
+	@$(BIN)/gatepost replay examples/sample-mail.log
+
+test: lint types laws test-unit test-servers ## set up, and run everything
+
+test-fast: setup-test ## the inner loop: unit tests, up to the first failure
+	@$(PYTEST) -x -q -m "not servers and not browser" --ignore tests/laws
+
+test-unit: setup-test ## unit tests, stories and properties
+	$(STAGE) unit $(PYTEST) -m "not servers and not browser" --ignore tests/laws
+
+test-servers: setup-test setup-servers ## tests against the real mail servers
+	$(STAGE) servers $(PYTEST) -m servers
+
+lint: setup-test ## ruff
+	$(STAGE) lint $(BIN)/ruff check
+
+types: setup-test ## mypy, strict
+	$(STAGE) types $(BIN)/mypy
+
+laws: setup-test ## import contracts and the other laws of the house
+	$(STAGE) laws $(PYTEST) tests/laws
+
+bench: setup-test ## measure
+	@$(BIN)/python bench/run.py
+
+lock: setup ## write the lock files anew (needs a network)
+	@sh packaging/lock.sh
+
+clean: ## remove all that was made
+	rm -rf --one-file-system .venv build dist .hypothesis .mypy_cache .ruff_cache .import_linter_cache .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+setup-test:
+	@sh packaging/setup.sh test
+
+setup-servers:
+	@sh packaging/debian-test-packages.sh

@@ -1,0 +1,206 @@
+"""What would have been: past lines through the same engine.
+
+Job: feed the lines of logs to a reader and its facts to the order, and gather what an administrator wants to know of each decision: the lines
+that made it, what was tried, and whether the client was a good one. Promise: it decides nothing itself; bounded, however long the logs are.
+Limits: it opens no file and prints nothing.
+"""
+
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
+
+from msgspec import Struct, field
+
+from gatepost.core.access import Entry
+from gatepost.core.decisions import Brake, Decision, Effect, Impose, Release
+from gatepost.core.engine import Engine
+from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, MessageAccepted, Rejected, kind_name
+from gatepost.core.rules import Rule
+from gatepost.pipeline.order import Order
+from gatepost.wire.maillog.reader import Reader
+
+KEPT_LINES = 100_000
+"""Lines whose text is kept, to show evidence."""
+MOST_CLIENTS = 200_000
+"""Clients of which what they tried, or did well, is kept."""
+MOST_NAMES = 50
+"""Names kept of each."""
+
+
+class Deeds(Struct):
+    """What a client did, as far as it tells friend from foe."""
+
+    logins: int = 0
+    messages: int = 0
+    accounts: dict[str, int] = field(default_factory=dict)
+    """Accounts that logged in well."""
+    tried: dict[str, int] = field(default_factory=dict)
+    """Accounts that failed to log in, and recipients that were refused."""
+
+    def add(self, other: "Deeds") -> None:
+        """Adds what another client did."""
+        self.logins += other.logins
+        self.messages += other.messages
+        for mine, theirs in ((self.accounts, other.accounts), (self.tried, other.tried)):
+            for name, times in theirs.items():
+                mine[name] = mine.get(name, 0) + times
+
+
+class Line(Struct):
+    """A line of evidence; its text is empty where it is too long ago."""
+
+    number: int
+    text: str
+
+
+class Told(Struct):
+    """A decision and its evidence."""
+
+    decision: Decision
+    evidence: list[int]
+    """Line numbers, oldest first."""
+    first: Line
+    last: Line
+    released: str = ""
+    """Why it ended before its time."""
+
+
+class Replay:
+    """Past lines through an engine of its own."""
+
+    def __init__(self, reader: Reader, rules: tuple[Rule, ...], entries: tuple[Entry, ...]) -> None:
+        self.reader = reader
+        self.order = Order(Engine(rules, entries))
+        self.told: dict[int, Told] = {}
+        """Decisions by their number."""
+        self.brakes: list[Brake] = []
+        self.kinds: Counter[type[Fact]] = Counter()
+        self.repeats = 0
+        """Facts that only repeat what others tell."""
+        self.first = 0
+        self.newest = 0
+        self.deeds: dict[str, Deeds] = {}
+        self.forgotten = 0
+        """Clients whose deeds had to make room."""
+        self._lines = array("Q")
+        """The line of each place."""
+        self._kept: deque[tuple[int, list[str]]] = deque()
+        self._kept_lines = 0
+
+    def feed(self, number: int, lines: list[str]) -> None:
+        """Takes in lines; ``number`` is that of the first."""
+        found = self.reader.read(lines, number)
+        self._keep(number, lines)
+        if not found:
+            return
+        self._lines.extend([line for line, _ in found])
+        facts = [fact for _, fact in found]
+        for effects in self.order.report_all(facts):
+            self._follow(effects)
+        for fact in facts:
+            if type(fact) in _NOTES and not fact.evidence_only:
+                _NOTES[type(fact)](self._deeds_of(fact.client), fact)
+        self._count(facts)
+        self.order.advance(self.order.engine.newest)
+
+    def _count(self, facts: list[Fact]) -> None:
+        repeats = [fact for fact in facts if fact.evidence_only]
+        self.repeats += len(repeats)
+        self.kinds.update(map(type, facts))
+        self.kinds.subtract(map(type, repeats))
+        self.first = min(self.first or facts[0].at, facts[0].at)
+        self.newest = max(self.newest, facts[-1].at)
+
+    def _keep(self, number: int, lines: list[str]) -> None:
+        self._kept.append((number, lines))
+        self._kept_lines += len(lines)
+        while self._kept_lines > KEPT_LINES and len(self._kept) > 1:
+            self._kept_lines -= len(self._kept.popleft()[1])
+
+    def _text(self, number: int) -> str:
+        for first, lines in reversed(self._kept):
+            if first <= number:
+                return lines[number - first] if number - first < len(lines) else ""
+        return ""
+
+    def _follow(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            if isinstance(effect, Impose):
+                lines = list(dict.fromkeys(self._lines[place - 1] for place in effect.decision.evidence))
+                first, last = (Line(number, self._text(number)) for number in (lines[0], lines[-1]))
+                self.told[effect.decision.number] = Told(effect.decision, lines, first, last)
+            elif isinstance(effect, Release) and effect.decision.number in self.told:
+                self.told[effect.decision.number].released = effect.why
+            elif isinstance(effect, Brake):
+                self.brakes.append(effect)
+
+    def _deeds_of(self, client: str) -> Deeds:
+        found = self.deeds.get(client)
+        if found is None:
+            if len(self.deeds) >= MOST_CLIENTS:
+                del self.deeds[next(iter(self.deeds))]
+                self.forgotten += 1
+            found = self.deeds[client] = Deeds()
+        return found
+
+    # --- the answers
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """How many facts of each kind there were."""
+        return {kind_name(kind.__name__): count for kind, count in self.kinds.most_common() if count}
+
+    def deeds_in(self, decision: Decision) -> Deeds:
+        """What the clients of a decision's subject did, before it and after."""
+        together = Deeds()
+        subject = decision.subject
+        if subject.by == "account":
+            return together
+        text = subject.text.rpartition(" from ")[2]
+        if "/" not in text:
+            found = self.deeds.get(text)
+            return found or together
+        net = ip_network(text)
+        for client, deeds in self.deeds.items():
+            if ip_address(client) in net:
+                together.add(deeds)
+        return together
+
+    def groups(self) -> Iterator[list[Told]]:
+        """The decisions of one rule about one subject on the same protocols together, in the order of their first."""
+        found: dict[tuple[str, str, tuple[str, ...]], list[Told]] = {}
+        for told in self.told.values():
+            decision = told.decision
+            found.setdefault((decision.rule, str(decision.subject), decision.protocols), []).append(told)
+        yield from found.values()
+
+
+def _add(names: dict[str, int], name: str, weight: int = 1) -> None:
+    if name and (name in names or len(names) < MOST_NAMES):
+        names[name] = names.get(name, 0) + weight
+
+
+def _note_failure(deeds: Deeds, fact: AuthFailed) -> None:
+    _add(deeds.tried, fact.account, fact.weight)
+
+
+def _note_login(deeds: Deeds, fact: AuthSucceeded) -> None:
+    deeds.logins += 1
+    _add(deeds.accounts, fact.account)
+
+
+def _note_message(deeds: Deeds, fact: MessageAccepted) -> None:
+    deeds.messages += 1
+
+
+def _note_rejection(deeds: Deeds, fact: Rejected) -> None:
+    _add(deeds.tried, fact.recipient)
+
+
+_NOTES: dict[type[Fact], Callable[..., None]] = {
+    AuthFailed: _note_failure,
+    AuthSucceeded: _note_login,
+    MessageAccepted: _note_message,
+    Rejected: _note_rejection,
+}

@@ -1,0 +1,116 @@
+"""Scenarios that are played through the engine and printed back.
+
+Job: play a story and tell, line by line, what followed. Promise: what comes back is the story as it really went, so that a failing story is a
+diff. Limits: a story starts from an empty guard of its own; it touches nothing else.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from gatepost.core.access import Entry, own_entries
+from gatepost.core.decisions import Question
+from gatepost.core.deeds import AdoptLists, AdoptRules, Deed
+from gatepost.core.engine import Engine
+from gatepost.core.faults import BadInputError
+from gatepost.core.rules import PRESETS, Rule
+from gatepost.pipeline.order import Order
+from gatepost.wire.story import EPOCH, Expect, Given, Passes, Report, Said, read_line, tell_effect, tell_verdict
+
+INDENT = " " * 10
+
+
+class Play:
+    """One story being played."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, Rule] = {}
+        self._entries: list[Entry] = list(own_entries())
+        self._order: Order | None = None
+        self.now = EPOCH
+
+    def tell(self, said: Said) -> Iterator[str]:
+        """Does what a line says and tells what follows. Raises ValueError where it cannot be done."""
+        if isinstance(said, Given):
+            yield from self._give(said)
+        elif isinstance(said, Report):
+            for turn in range(said.times):
+                self.now = said.fact.at + turn * said.every
+                for effect in self._started().report(structs.replace(said.fact, at=self.now)):  # type: ignore[arg-type]
+                    yield tell_effect(effect)
+        elif isinstance(said, Question):
+            self.now = said.at
+            yield tell_verdict(self._started().judge(said))
+        elif isinstance(said, Passes):
+            self.now = said.at
+            for expired in self._started().advance(said.at):
+                yield tell_effect(expired)
+        elif isinstance(said, Deed):
+            self.now = said.at
+            for effect in self._started().do(said):
+                yield tell_effect(effect)
+
+    def _give(self, given: Given) -> Iterator[str]:
+        if given.at < 0 and self._order is not None:
+            raise BadInputError("once the story has begun, write TIME adopt in front of it")
+        if given.preset:
+            self._rules = {rule.name: rule for rule in PRESETS[given.preset]}
+        if given.rule:
+            self._rules[given.rule.name] = given.rule
+        if given.entry:
+            self._entries = [each for each in self._entries if not (each.own and each.networks == given.entry.networks)] + [given.entry]
+        if given.at >= 0:
+            self.now = given.at
+            rules, entries = tuple(self._rules.values()), tuple(self._entries)
+            for effect in self._started().do(AdoptLists(self.now, entries) if given.entry else AdoptRules(self.now, rules)):
+                yield tell_effect(effect)
+
+    def _started(self) -> Order:
+        if self._order is None:
+            self._order = Order(Engine(tuple(self._rules.values()), tuple(self._entries)))
+        return self._order
+
+
+def play(text: str, name: str = "story") -> str:
+    """Plays a story and gives it back with what really followed. Raises BadInputError with the line that cannot be played."""
+    stage, told = Play(), []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            said = read_line(line, stage.now)
+            if isinstance(said, Expect):
+                continue
+            told.append(line)
+            told += [f"{INDENT}<< {what}" for what in stage.tell(said)]
+        except ValueError as wrong:
+            raise BadInputError(wrong.said if isinstance(wrong, BadInputError) else str(wrong), name, number) from None
+    return "\n".join(told)
+
+
+def differences(text: str, name: str = "story") -> list[str]:
+    """Plays a story; the lines of a unified diff from what it says to what followed, empty where they agree.
+
+    White space does not matter, and an explanation in parentheses is compared only where the story writes one.
+    """
+    told = play(text, name).split("\n")
+    said = text.split("\n")
+    if _essence(said, said) == _essence(told, said):
+        return []
+    return list(difflib.unified_diff(said, told, f"{name} (as written)", f"{name} (as it went)", lineterm=""))
+
+
+_EXPLAINED = re.compile(r"^(<< .*?)\s*(\(.*\))$")
+
+
+def _essence(lines: list[str], written: list[str]) -> list[str]:
+    """The lines without what does not matter in the comparison."""
+    explained = {" ".join(line.split()) for line in written}
+    found = []
+    for line in lines:
+        plain = " ".join(line.split())
+        match = _EXPLAINED.match(plain)
+        if match and plain not in explained:
+            plain = match[1]
+        found.append(plain)
+    return found

@@ -1,0 +1,102 @@
+"""gatepost.toml: how this installation is wired.
+
+Job: read the file into frozen settings. Promise: whatever is wrong is told with file, line, field and cure, before anything starts; a missing
+default file means the defaults. Limits: rules and lists are no wiring, they live in files of their own or in the store.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gatepost.core.faults import BadInputError
+from gatepost.wire.toml_files import line_of, read
+
+SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
+
+
+class Accounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How names that log in are made canonical."""
+
+    default_domain: Annotated[str, Meta(description="Added to a name without a domain.", max_length=253, examples=["example.org"])] = ""
+    domains: Annotated[dict[str, str], Meta(description="For DOMAIN\\user: the mail domain that each DOMAIN stands for.")] = {}
+
+
+class Logs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How log lines are read."""
+
+    timezone: Annotated[str, Meta(description="Zone of stamps that name none; empty: the host's.", examples=["Europe/Berlin", "+02:00"])] = ""
+    daemon: Annotated[str, Meta(description="Daemon of lines that name none; empty: told by their form.", examples=["dovecot"])] = ""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of gatepost.toml."""
+
+    accounts: Accounts = Accounts()
+    logs: Logs = Logs()
+
+
+def default_file() -> Path:
+    """Where the settings are looked for: in /etc for root, else first in the user's XDG folder."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gatepost" / "gatepost.toml"
+    return home if os.geteuid() != 0 and home.exists() else SYSTEM_FILE
+
+
+def load(path: str | None = None) -> Settings:
+    """The settings in a file; without a path those in the default file, or the defaults where there is none. Raises BadInputError."""
+    file = Path(path) if path else default_file()
+    if not path and not file.exists():
+        return Settings()
+    text = read_text(file)
+    settings = read(Settings, text, str(file))
+    try:
+        zone(settings.logs.timezone)
+    except BadInputError as wrong:
+        raise BadInputError(f"logs.timezone: {wrong.said}", str(file), line_of(text, "logs.timezone")) from None
+    settings = msgspec.structs.replace(
+        settings,
+        accounts=msgspec.structs.replace(settings.accounts, domains={name.lower(): to.lower() for name, to in settings.accounts.domains.items()}),
+    )
+    return settings
+
+
+def read_text(file: Path) -> str:
+    """A text file that an administrator wrote. Raises BadInputError where it cannot be read or is no UTF-8 text."""
+    try:
+        return file.read_text("utf-8")
+    except OSError as wrong:
+        raise BadInputError(f"cannot be read: {wrong.strerror}", str(file)) from None
+    except UnicodeDecodeError as wrong:
+        raise BadInputError(f"is no UTF-8 text (byte {wrong.start})", str(file)) from None
+
+
+def zone(name: str) -> tzinfo:
+    """The time zone of a name (``Europe/Berlin``), an offset (``+02:00``) or ``UTC``; the host's where it is empty. Raises BadInputError."""
+    if not name:
+        return _host_zone()
+    if name[0] in "+-":
+        try:
+            offset = datetime.strptime(name, "%z").utcoffset()
+        except ValueError:
+            raise BadInputError(f"{name!r} is no offset; write it like +02:00") from None
+        return timezone(offset or timedelta(0))
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInputError(f"{name!r} is no time zone; write a name like Europe/Berlin, an offset like +02:00, or UTC") from None
+
+
+def _host_zone() -> tzinfo:
+    """The host's own zone with its summer times, as /etc/localtime or TZ name it."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    link = Path("/etc/localtime")
+    if not named and link.exists():
+        named = str(link.resolve()).partition("zoneinfo/")[2]
+    try:
+        return ZoneInfo(named) if named else datetime.now(UTC).astimezone().tzinfo or UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return datetime.now(UTC).astimezone().tzinfo or UTC

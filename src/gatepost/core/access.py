@@ -1,0 +1,148 @@
+"""Who is never let in and who is trusted: the deny and allow lists.
+
+Job: declare an entry, check a list, and find the entries that cover a client, the most specific first. Promise: an allow and a deny entry for
+the same prefix and protocol never stand together; a look-up costs one dictionary access for each prefix length in use.
+Limits: what an entry means for a decision is said in engine.py; host names are resolved elsewhere.
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, summarize_address_range
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from gatepost.core.facts import PROTOCOLS, Protocol
+from gatepost.core.subjects import address, network, prefix_text
+
+Verb = Literal["allow", "deny"]
+Network = IPv4Network | IPv6Network
+
+MOST_PREFIXES = 256
+"""Prefixes that one range may fall into; an unaligned IPv6 range can need 254."""
+
+
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
+    """A line of the deny or the allow list. ``prefix`` is an address, a CIDR prefix, or a range ``first-last``."""
+
+    verb: Annotated[Verb, Meta(title="List", description="allow or deny.")]
+    prefix: Annotated[str, Meta(title="Address", description="An address, a prefix or a range.", max_length=100, examples=["203.0.113.0/24"])]
+    protocols: Annotated[tuple[Protocol, ...], Meta(title="Protocols", description="Where it counts; empty: everywhere.")] = ()
+    detection: Annotated[bool, Meta(title="Detection", description="No rule about a client, network or pair counts or holds it.")] = True
+    logins: Annotated[bool, Meta(title="Log-ins only", description="Only the rules about failed log-ins leave it alone, instead of all.")] = False
+    relay: Annotated[bool, Meta(title="Relay", description="It may relay mail through this server without a log-in.")] = False
+    expires: Annotated[int, Meta(title="Expires", description="Microseconds since 1970 UTC; 0: stays until removed.", ge=0)] = 0
+    note: Annotated[str, Meta(title="Note", description="What you want to remember about it.", max_length=500)] = ""
+    own: Annotated[bool, Meta(title="Own", description="One of the host's own networks: can be edited, not deleted.")] = False
+
+    def __post_init__(self) -> None:
+        prefixes(self.prefix)
+        if self.verb == "deny" and (self.relay or self.logins):
+            raise ValueError("relay, logins: boxes of the allow list; a denied address gets nothing. Leave them out")
+        if self.verb == "allow" and not (self.detection or self.logins or self.relay):
+            raise ValueError("detection: an allow entry with every box off allows nothing; check detection, logins or relay")
+
+    @cached_property
+    def networks(self) -> tuple[Network, ...]:
+        """The prefixes that it stands for: one, or those that make up its range."""
+        return prefixes(self.prefix)
+
+    @property
+    def on(self) -> tuple[Protocol, ...]:
+        """The protocols that it counts on, spelled out."""
+        return self.protocols or PROTOCOLS
+
+    def trusts(self, counts: str) -> bool:
+        """Whether rules that count such facts leave its clients alone."""
+        return self.verb == "allow" and (counts == "auth_failed" if self.logins else self.detection)
+
+    def __str__(self) -> str:
+        boxes = [name for name in ("logins", "relay") if getattr(self, name)]
+        boxes += [] if self.detection or self.logins else ["no-detection"]
+        words = [self.verb, self.prefix, *(["on " + ",".join(self.protocols)] if self.protocols else []), *boxes]
+        return " ".join(words)
+
+
+def prefixes(text: str) -> tuple[Network, ...]:
+    """The prefixes that an entry's text spells. Raises ValueError where it spells none, or a range that runs backwards."""
+    first, dash, last = text.partition("-")
+    try:
+        if not dash:
+            return (network(text),)
+        low, high = address(first), address(last)
+    except ValueError as wrong:
+        said = str(wrong)
+        ours = said if "prefix" in said else f"{text!r} is no address, prefix or range; write 192.0.2.7, 192.0.2.0/24 or 192.0.2.1-192.0.2.9"
+        raise ValueError(f"prefix: {ours}") from None
+    if low.version != high.version or int(low) > int(high):
+        raise ValueError(f"prefix: the range {text!r} must run from a lower to a higher address of one family")
+    found: tuple[Network, ...] = tuple(summarize_address_range(low, high))
+    if len(found) > MOST_PREFIXES:
+        raise ValueError(f"prefix: the range {text!r} falls into {len(found)} prefixes; {MOST_PREFIXES} at most. Write it as prefixes")
+    return found
+
+
+OWN_RANGES = ("127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+"""Loopback, RFC 1918, RFC 3927 and the IPv6 unique and link-local ranges (RFC 4193, RFC 4291): trusted from the first start."""
+
+
+def own_entries(addresses: Iterable[str] = ()) -> tuple[Entry, ...]:
+    """The allow entries that every installation starts with: the own ranges and the host's own addresses."""
+    return tuple(Entry(verb="allow", prefix=text, note="own network", own=True) for text in dict.fromkeys((*OWN_RANGES, *addresses)))
+
+
+class ContradictionError(ValueError):
+    """An entry contradicts or repeats another one."""
+
+    def __init__(self, entry: Entry, said: str) -> None:
+        self.entry = entry
+        super().__init__(f"prefix: {said}; remove one of them, or name other protocols")
+
+
+def check_entries(entries: Iterable[Entry]) -> None:
+    """Raises ContradictionError where two entries contradict or repeat each other: the same prefix on the same protocol."""
+    taken: dict[tuple[Network, Protocol], Entry] = {}
+    for entry in entries:
+        for where in [(net, protocol) for net in entry.networks for protocol in entry.on]:
+            other = taken.setdefault(where, entry)
+            if other is not entry and other.verb != entry.verb:
+                raise ContradictionError(entry, f"{prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry})")
+            if other is not entry:
+                raise ContradictionError(entry, f"{prefix_text(where[0])} on {where[1]} stands twice ({other}; {entry})")
+
+
+class Lists:
+    """The entries in force, found by address."""
+
+    __slots__ = ("_by_length", "_inside", "entries")
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        check_entries(entries)
+        self.entries = entries
+        found: dict[int, dict[int, dict[int, list[Entry]]]] = {4: {}, 6: {}}
+        for entry in entries:
+            for net in entry.networks:
+                shift = net.max_prefixlen - net.prefixlen
+                found[net.version].setdefault(shift, {}).setdefault(int(net.network_address) >> shift, []).append(entry)
+        self._inside = {(version, shift): _numbers(entries, version, shift) for version, shift in ((4, 8), (6, 64), (6, 80))}
+        self._by_length = {version: [(shift, lengths[shift]) for shift in sorted(lengths)] for version, lengths in found.items()}
+
+    def covering(self, version: int, number: int) -> tuple[Entry, ...]:
+        """The entries whose prefix covers an address, the most specific first."""
+        return tuple(entry for shift, table in self._by_length[version] for entry in table.get(number >> shift, ()))
+
+    def shares(self, version: int, number: int, length6: int) -> bool:
+        """Whether the network of an address (IPv4: /24; IPv6: /64 or /48) holds an address or prefix of the allow list."""
+        shift = 8 if version == 4 else 128 - length6
+        return number >> shift in self._inside[version, shift]
+
+
+def _numbers(entries: Iterable[Entry], version: int, shift: int) -> frozenset[int]:
+    """The networks, as numbers without their last ``shift`` bits, that hold an allow entry at least as long."""
+    return frozenset(
+        int(net.network_address) >> shift
+        for entry in entries
+        if entry.verb == "allow"
+        for net in entry.networks
+        if net.version == version and net.max_prefixlen - net.prefixlen <= shift
+    )

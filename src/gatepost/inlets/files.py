@@ -1,0 +1,266 @@
+"""Logs that are already written: whole files, read once, in the order of time.
+
+Job: open plain, gzip, xz, bzip2 and zstd files and ``-``, cut them into lines, and bring several files into one order of time. Promise: a line found
+in several overlapping files (mail.log and syslog, mainlog and rejectlog) is one line; a line is cut at `LONGEST` characters and the cut
+counted; a file that cannot be read, is no text, or ends in the middle of its compressed data raises BadInputError before anything is concluded.
+Limits: it follows no file; logfile.py is for logs that grow.
+"""
+
+import bz2
+import gzip
+import heapq
+import io
+import lzma
+import os
+import zlib
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+import zstandard
+
+from gatepost.core.faults import BadInputError
+
+SLICE = 65_536
+"""Bytes that are read and decoded at a time."""
+LONGEST = 16_384
+"""Characters of a line that are kept; the rest of it is dropped. One more is kept of a longer line, so that it can be told from a whole one."""
+BATCH = 512
+"""Lines of a batch where files are merged line by line."""
+
+
+class Stream(Protocol):
+    """Something to read bytes from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes; none at the end."""
+
+
+_MAGIC: tuple[tuple[bytes, Callable[[BinaryIO], Stream]], ...] = (
+    (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
+    (b"\xfd7zXZ\x00", lzma.LZMAFile),
+    (b"BZh", bz2.BZ2File),
+    (b"\x28\xb5\x2f\xfd", lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)),
+)
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x1b\f")) + b"\x7f"
+
+
+class Batch(NamedTuple):
+    """Lines that follow each other in the order of time; ``number`` is that of the first, counted over all files from 1."""
+
+    number: int
+    lines: list[str]
+
+
+class LogFile:
+    """One file to be read, or standard input."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self.size = 0
+        """Bytes on disk; 0 where they are not known."""
+        self.changed = 0
+        """When it was last written, in microseconds; 0 for standard input."""
+        self.done = 0
+        """Bytes read from the disk so far."""
+        if path == "-":
+            return
+        try:
+            told = Path(path).stat()
+        except OSError as wrong:
+            raise BadInputError(f"cannot be read: {wrong.strerror}", path) from None
+        if Path(path).is_dir():
+            raise BadInputError("is a directory; name the log files in it", path)
+        self.size = told.st_size
+        self.changed = told.st_mtime_ns // 1000
+
+    def slices(self) -> Iterator[bytes]:
+        """Its content, decompressed. Raises BadInputError where it cannot be read to its end."""
+        try:
+            with self._open() as raw:
+                stream = _decompressed(raw)
+                while piece := stream.read(SLICE):
+                    if self.size:
+                        self.done = raw.tell()
+                    yield piece
+        except (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as wrong:
+            raise BadInputError(
+                f"its compressed data is damaged or cut short ({wrong}); fetch it anew, or pipe what can be unpacked to -", self.name
+            ) from None
+        except OSError as wrong:
+            raise BadInputError(f"cannot be read: {wrong.strerror or wrong}", self.name) from None
+
+    def _open(self) -> io.BufferedReader:
+        return io.BufferedReader(io.FileIO(0 if self.name == "-" else self.name, closefd=self.name != "-"), SLICE)
+
+    def batches(self) -> Iterator[list[str]]:
+        """Its lines, a slice's worth at a time."""
+        rest = b""
+        first = True
+        for piece in self.slices():
+            if first and (piece := piece.lstrip(b"\0")):
+                _check_text(piece, self.name)
+                first = False
+            whole, newline, tail = piece.rpartition(b"\n")
+            if not newline:
+                rest = (rest + tail)[: 4 * LONGEST + 4]  # a character is 4 bytes at most
+                continue
+            yield _lines(rest + whole)
+            rest = tail[: 4 * LONGEST + 4]
+        if rest:
+            yield _lines(rest)
+
+    def last_line(self) -> str:
+        """Its last line; it is read from its end where it is a plain file, else through."""
+        last = ""
+        try:
+            with self._open() as raw:
+                if _magic(raw.read(6)) is None and self.size > SLICE:
+                    raw.seek(-SLICE, os.SEEK_END)
+                    return _lines(raw.read().rstrip(b"\n"))[-1]
+        except OSError as wrong:
+            raise BadInputError(f"cannot be read: {wrong.strerror or wrong}", self.name) from None
+        for lines in self.batches():
+            last = next((line for line in reversed(lines) if line), last)
+        return last
+
+
+def _magic(start: bytes) -> Callable[[BinaryIO], Stream] | None:
+    return next((opener for magic, opener in _MAGIC if start.startswith(magic)), None)
+
+
+def _decompressed(raw: io.BufferedReader) -> Stream:
+    """A stream through the decompressor that its first bytes ask for."""
+    opener = _magic(raw.peek(6)[:6])
+    return opener(raw) if opener else raw
+
+
+def _check_text(start: bytes, name: str) -> None:
+    """Raises BadInputError where a file starts like no text: more than a tenth of it are control characters."""
+    if len(start) - len(start.translate(None, _CONTROL)) > len(start) // 10:
+        raise BadInputError("is a binary file, not a log", name)
+
+
+def _lines(data: bytes) -> list[str]:
+    """The lines of a slice, each cut where it is too long. ``\\n`` alone ends a line: other such characters can stand in a peer's text."""
+    lines = data.decode("utf-8", "replace").split("\n")
+    if len(data) > LONGEST:
+        return [line if len(line) <= LONGEST else line[: LONGEST + 1] for line in lines]
+    return lines
+
+
+class InOrder:
+    """Several files as one sequence of lines in the order of time, and the way back from a line's number to its file."""
+
+    def __init__(self, files: Iterable[LogFile], clock: Callable[[LogFile], Callable[[str], int | None]]) -> None:
+        """``clock`` gives for a file the function that tells the time of its lines, in microseconds, or None."""
+        self.files = list(files)
+        self._clock = clock
+        self._starts: list[int] = []
+        """The first numbers of the runs of lines that come from one file without a gap."""
+        self._runs: list[tuple[str, int]] = []
+        """For each run, its file and the number of its first line there."""
+        self.repeated = 0
+        """Lines left out because another file holds them too."""
+
+    def where(self, number: int) -> tuple[str, int]:
+        """The file and the line in it that a number stands for."""
+        run = bisect_right(self._starts, number) - 1
+        name, first = self._runs[run]
+        return name, first + number - self._starts[run]
+
+    def batches(self, begin: Callable[[LogFile], None]) -> Iterator[Batch]:
+        """All lines, in order. ``begin`` is called with each file before its first line is read for good."""
+        number = 1
+        for group in self._groups():
+            for file in group:
+                begin(file)
+            if len(group) == 1:
+                for lines in self._alone(group[0], number):
+                    yield Batch(number, lines)
+                    number += len(lines)
+            else:
+                for lines in self._merged(group, number):
+                    yield Batch(number, lines)
+                    number += len(lines)
+
+    def _alone(self, file: LogFile, number: int) -> Iterator[list[str]]:
+        self._starts.append(number)
+        self._runs.append((file.name, 1))
+        return file.batches()
+
+    def _groups(self) -> Iterator[list[LogFile]]:
+        """Files by the time of their first line; those whose times overlap are in one group."""
+        if len(self.files) == 1:
+            yield self.files
+            return
+        spans = sorted((span for file in self.files if (span := self._span(file))), key=lambda span: (span[0], span[1]))
+        group: list[LogFile] = []
+        end = 0
+        for first, last, file in spans:
+            if group and first > end:
+                yield group
+                group = []
+            group.append(file)
+            end = max(end, last)
+        if group:
+            yield group
+
+    def _span(self, file: LogFile) -> tuple[int, int, LogFile] | None:
+        """The times of a file's first and last line, and the file; None where it is empty. Lines without a time come first."""
+        if file.name == "-":
+            raise BadInputError("standard input cannot be brought into one order with files; name one or the other", "-")
+        time_of = self._clock(file)
+        first = next((at for lines in file.batches() for line in lines if (at := time_of(line)) is not None), None)
+        if first is None:
+            return (0, 0, file) if next(file.batches(), None) else None
+        return first, time_of(file.last_line()) or first, file
+
+    def _merged(self, group: list[LogFile], number: int) -> Iterator[list[str]]:
+        """The lines of files whose times overlap, in order, those of one time in the order of the files; repeated ones once."""
+        batch: list[str] = []
+        last = (-1, -1)
+        for index, line_number, line in _once(heapq.merge(*(self._timed(index, file) for index, file in enumerate(group))), self._leave_out):
+            if (index, line_number - 1) != last:
+                self._starts.append(number + len(batch))
+                self._runs.append((group[index].name, line_number))
+            last = (index, line_number)
+            batch.append(line)
+            if len(batch) == BATCH:
+                yield batch
+                number += len(batch)
+                batch = []
+        if batch:
+            yield batch
+
+    def _leave_out(self) -> None:
+        self.repeated += 1
+
+    def _timed(self, index: int, file: LogFile) -> Iterator[tuple[int, int, int, str]]:
+        """Lines with their times; one without, or with one before its neighbour's, stays behind its neighbour."""
+        time_of, now, number = self._clock(file), 0, 0
+        for lines in file.batches():
+            for line in lines:
+                number += 1
+                now = max(now, time_of(line) or 0)
+                yield now, index, number, line
+
+
+def _once(lines: Iterator[tuple[int, int, int, str]], left_out: Callable[[], None]) -> Iterator[tuple[int, int, str]]:
+    """Leaves out what another file told already: of a line that stands in several files at one time, as many as the file with the most has."""
+    now = -1
+    told: Counter[str] = Counter()
+    here: Counter[tuple[int, str]] = Counter()
+    for at, index, number, line in lines:
+        if at != now:
+            now = at
+            told.clear()
+            here.clear()
+        here[index, line] += 1
+        if here[index, line] <= told[line]:
+            left_out()
+            continue
+        told[line] += 1
+        yield index, number, line

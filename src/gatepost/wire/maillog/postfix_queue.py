@@ -1,0 +1,176 @@
+"""Postfix's queue: which client and account a queue id belongs to.
+
+Job: join what smtpd, cleanup, qmgr and the delivery agents say of one message, by its queue id, and tell when it was taken into the queue and
+when it bounced. Promise: a message counts once: not again at a retry, nor when a content filter hands it back, in which case it keeps
+belonging to its first client. Ids that are used again start anew. The table is bounded.
+Limits: instances that share a host are taken to share one name space of ids. A message whose first lines we never saw is nobody's.
+Local submissions (pickup), bounces and forwards have no client, and so tell nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from gatepost.core.facts import MessageAccepted, MessageBounced
+from gatepost.core.subjects import Client
+from gatepost.wire.maillog.grammar import MEMO, NOBODY, NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.recent import Recent
+
+IDS = 65_536
+PROXIES = 256
+SURE = 8
+"""How often a proxy was seen to be one, at most counted: what it takes to forget it again."""
+
+FAULTS = ("write queue file", "queue file size", "message not accepted, try again later", "No space left", "mail_queue_enter")
+"""What cleanup says when the server itself could not take the message."""
+
+
+class Entry(Struct, array_like=True, gc=False):
+    """A message on its way."""
+
+    id: str
+    client: Client
+    account: str
+    service: str
+    active: bool = False
+    """The queue manager has taken it: the session delivered it."""
+    told: bool = False
+    """It was counted, perhaps under the id that it had before a content filter."""
+    bounce: bool = False
+    """Its sender is the null address: nobody submitted it."""
+    fault: bool = False
+    """The server could not take it."""
+
+
+class Queue:
+    """What Postfix's processes of one host share: the messages, the proxies in front, and the memo of peers."""
+
+    __slots__ = ("_host", "_peers", "_proxies", "entries")
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._peers: dict[str, Client] = {}
+        self._proxies: dict[Client, int] = {}
+        self.entries: Recent[str, Entry] = Recent(IDS)
+
+    @classmethod
+    def of(cls, host: Host) -> "Queue":
+        """The one queue of a host."""
+        return host.table("postfix", lambda: cls(host))
+
+    def peer(self, text: str) -> Client:
+        """The client of Postfix's ``host[address]`` or ``host[address]:port``; `NOBODY` where it names none.
+
+        Postfix checks a host name before it believes it, so the first bracket is its own.
+        """
+        found = self._peers.get(text)
+        if found is None:
+            address, closed, _ = text.partition("[")[2].partition("]")
+            found = self._host.client(address) if closed else NOBODY
+            if len(self._peers) >= MEMO:
+                self._peers.clear()
+            self._peers[text] = found
+        return found
+
+    def is_proxy(self, client: Client) -> bool:
+        """Whether connections from there are made for other clients."""
+        return client in self._proxies
+
+    def saw_proxy(self, client: Client) -> None:
+        """A connection from there ended as another client's."""
+        if client in self._proxies or len(self._proxies) < PROXIES:
+            self._proxies[client] = min(self._proxies.get(client, 0) + 1, SURE)
+
+    def saw_own_session(self, client: Client) -> None:
+        """A connection from a supposed proxy ended as its own: a few of these (a health check, or lines that were lost before) undo it."""
+        left = self._proxies.get(client, 0) - 1
+        if left > 0:
+            self._proxies[client] = left
+        else:
+            self._proxies.pop(client, None)
+
+    def dump(self) -> Any:
+        """Messages and proxies; the memo of peers is made anew."""
+        return {"entries": [entry for _, entry in self.entries.items()], "proxies": self._proxies}
+
+    def load(self, state: Any) -> None:
+        """Takes back what `dump` gave."""
+        self.entries.clear()
+        for entry in msgspec.convert(state["entries"], list[Entry]):
+            self.entries.put(entry.id, entry)
+        self._proxies = msgspec.convert(state["proxies"], dict[Client, int])
+
+
+class Daemon(Process):
+    """Any Postfix daemon: reads the lines that begin with a queue id. All else that is no session's business is understood, and nothing."""
+
+    __slots__ = ("queue",)
+
+    def __init__(self, host: Host, service: str = "smtp") -> None:
+        super().__init__(host, "smtp", service)
+        self.queue = Queue.of(host)
+
+    def other(self, at: int, message: str) -> Yield:
+        """Reads ``QUEUEID: ...``."""
+        id, _, rest = message.partition(": ")
+        handler = self.by_id.get(rest[:4])
+        if handler is not None and id.isalnum():
+            return handler(self, at, id, rest)
+        if id == "warning":
+            self._blame(rest)
+        return NOTHING
+
+    def _blame(self, rest: str) -> None:
+        """Remembers that the server could not take a message."""
+        entry = self.queue.entries.get(rest.partition(":")[0])
+        if entry is not None and any(fault in rest for fault in FAULTS):
+            entry.fault = True
+
+    def _from(self, at: int, id: str, rest: str) -> Yield:
+        """``from=<sender>, size=1234, nrcpt=1 (queue active)``: read from its end, since the sender is the peer's text."""
+        entry = self.queue.entries.get(id)
+        if entry is None or rest[-14:] != "(queue active)":
+            return NOTHING
+        entry.active = True
+        if rest[:7] == "from=<>":
+            entry.bounce = True
+        if entry.told:
+            return NOTHING
+        entry.told = True
+        head, _, recipients = rest[:-15].rpartition(", nrcpt=")
+        size = head.rpartition(", size=")[2]
+        return MessageAccepted(at, self.host.name, "smtp", entry.service, entry.client, False, entry.account, _number(recipients) or 1, _number(size))
+
+    def _to(self, at: int, id: str, rest: str) -> Yield:
+        """``to=<recipient>, ..., dsn=5.1.1, status=bounced (reason)``: the first status is ours, a later one may be quoted from a peer."""
+        if "status=bounced" not in rest:
+            return NOTHING
+        entry = self.queue.entries.get(id)
+        status = rest.partition(", status=")[2]
+        if entry is None or entry.bounce or not status.startswith("bounced"):
+            return NOTHING
+        recipient = rest[4:].partition(">, ")[0]
+        return MessageBounced(at, self.host.name, "smtp", entry.service, entry.client, False, entry.account, recipient[:255])
+
+    def _removed(self, at: int, id: str, rest: str) -> Yield:
+        self.queue.entries.pop(id)
+        return NOTHING
+
+    def _local(self, at: int, id: str, rest: str) -> Yield:
+        """``uid=0 from=<root>``: pickup starts a message that has no client; its id may have been another's."""
+        self.queue.entries.pop(id)
+        return NOTHING
+
+    by_id: ClassVar[Mapping[str, Callable[[Any, int, str, str], Yield]]] = {
+        "from": _from,
+        "to=<": _to,
+        "remo": _removed,
+        "uid=": _local,
+    }
+    """The handlers by the first four characters after the queue id."""
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
