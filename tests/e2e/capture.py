@@ -1,22 +1,55 @@
 """Makes tests/data anew: drives every scenario against the real servers and keeps the lines that they write.
 
-Job: `python -m tests.e2e.capture [postfix|dovecot|exim|trixie ...] [--only NAME]`. Promise: NAME.log holds the lines of that scenario alone, in the
-order in which they were written, and NAME.expected.json what was driven. Limits: stamps, ports and ids are those of the hour; run it by hand only.
+Job: `python -m tests.e2e.capture [SET ...] [--only=SCENARIO ...] [--told]`, sets being those of `SETS`; `--told` only writes down anew what is
+expected. Promise: NAME.log holds the lines of that scenario alone, in the order in which they were written, and NAME.expected.json what was driven.
+Limits: stamps, ports and ids are those of the hour; run it by hand only.
 """
 
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tests.e2e import scenarios_dovecot, scenarios_exim, scenarios_postfix, scenarios_postfix_more, services
 from tests.e2e.hosts import RECOMMENDED, TRIXIE, EximHost, MailHost, lacking
 from tests.e2e.net import World
-from tests.e2e.scenarios import Facts, Scenario, Stage
+from tests.e2e.scenarios import Scenario, Stage
 
 DATA = Path(__file__).parents[1] / "data"
+POSTFIX = scenarios_postfix.BOOK.scenarios + scenarios_postfix_more.BOOK.scenarios
+DOVECOT = scenarios_dovecot.BOOK.scenarios + scenarios_dovecot.SYSLOG_ONLY.scenarios
+EXIM = scenarios_exim.BOOK.scenarios
+TRIXIE_KEPT = ("sasl-failures", "sasl-odd", "sasl-hostile-users", "sasl-server-fault", "rejects", "abuse", "deliveries", "authenticated", "postscreen", "xclient")
+DEBIAN_KEPT = ("auth-failures", "rejects", "deliveries", "authenticated")
+PORTS_KEPT = ("sessions", "auth-failures", "rejects", "deliveries")
+UNLOGGED = ("connected", "session_ended")
+
+
+def _some(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[Scenario]:
+    return [scenario for scenario in scenarios if scenario.name in names]
+
+
+def _unlogged(scenario: Scenario) -> Scenario:
+    """What is left of a scenario's facts where neither connections nor the ends of sessions are logged."""
+    facts = {client: {kind: n for kind, n in kinds.items() if kind not in UNLOGGED} for client, kinds in scenario.facts.items()}
+    return replace(scenario, facts=facts, contains=[fact for fact in scenario.contains if fact["kind"] not in UNLOGGED])
+
+
+SETS: dict[str, list[Scenario]] = {
+    "postfix": POSTFIX,
+    "dovecot": DOVECOT,
+    "dovecot/own-log": scenarios_dovecot.BOOK.scenarios,
+    "dovecot/v24": DOVECOT,
+    "postfix/v310": _some(POSTFIX, TRIXIE_KEPT),
+    "exim/recommended": EXIM,
+    "exim/debian": [_unlogged(scenario) for scenario in _some(EXIM, DEBIAN_KEPT)],
+    "exim/with-ports": _some(EXIM, PORTS_KEPT),
+}
+"""Folders of tests/data, and the scenarios whose lines they hold."""
+EXIM_WAYS = {"recommended": RECOMMENDED, "debian": "", "with-ports": RECOMMENDED + " +incoming_port +incoming_interface +pid +millisec"}
 
 
 def settle(*logs: Path, quiet: float = 1.3, longest: float = 8.0) -> None:
@@ -45,86 +78,71 @@ def record(stage: Stage, scenario: Scenario, logs: dict[str, Path], folder: Path
             file.seek(before[form])
             lines = file.read()
         (folder / f"{scenario.name}{'.' if form else ''}{form}.log").write_bytes(lines)
+
+
+def tell(scenario: Scenario, folder: Path) -> None:
+    """Writes down what is driven and what it means."""
+    folder.mkdir(parents=True, exist_ok=True)
     told = {"about": scenario.about, "facts": scenario.facts, "contains": scenario.contains, "unchecked": scenario.unchecked}
     (folder / f"{scenario.name}.expected.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def debian12(only: Sequence[str], daemons: Sequence[str]) -> None:
-    """Postfix and Dovecot of Debian 12."""
+Sets = dict[str, list[Scenario]]
+
+
+def mail_host(root: str, dovecot: str, sets: Sets) -> None:
+    """Postfix and Dovecot, of this Debian or another."""
     with World() as world:
-        host = MailHost(world)
+        host = MailHost(world, root=root, dovecot=dovecot)
         services.name_server(host.machine)
         remote, milter = services.remote_mail(world.internet), services.milter(host.machine)
-        stage = Stage(world.internet, host)
         syslog = {"": host.syslog, "iso": host.iso, "5424": host.rfc5424}
-        if "dovecot" in daemons:
-            for scenario in scenarios_dovecot.BOOK.scenarios + scenarios_dovecot.SYSLOG_ONLY.scenarios:
-                if not only or scenario.name in only:
-                    record(stage, scenario, syslog, DATA / "dovecot")
-            for scenario in scenarios_dovecot.BOOK.scenarios:
-                if not only or scenario.name in only:
-                    record(Stage(world.internet, host, 10_000), scenario, {"": host.own}, DATA / "dovecot" / "own-log")
-        if "postfix" in daemons:
-            for scenario in scenarios_postfix.BOOK.scenarios + scenarios_postfix_more.BOOK.scenarios:
-                if not only or scenario.name in only:
-                    record(stage, scenario, syslog, DATA / "postfix")
+        # Dovecot first: the last of Postfix's scenarios leaves the host without log-ins.
+        for folder in sorted(sets):
+            own = folder == "dovecot/own-log"
+            for scenario in sets[folder]:
+                stage = Stage(world.internet, host, 10_000 if own else 0)
+                record(stage, scenario, {"": host.own} if own else syslog if "/" not in folder else {"": host.syslog}, DATA / folder)
         remote.close()
         milter.close()
 
 
-EXIM_WAYS = {"recommended": RECOMMENDED, "debian": "", "with-ports": RECOMMENDED + " +incoming_port +incoming_interface +pid +millisec"}
-
-EXIM_KEPT = {"debian": ["auth-failures", "rejects", "deliveries", "authenticated"], "with-ports": ["sessions", "auth-failures", "rejects", "deliveries"]}
-TRIXIE_KEPT = ["sasl-failures", "sasl-odd", "sasl-hostile-users", "sasl-server-fault", "rejects", "abuse", "deliveries", "authenticated", "postscreen", "xclient"]
-
-
-def trixie(only: Sequence[str]) -> None:
-    """Postfix 3.10 and Dovecot 2.4 of Debian 13."""
-    with World() as world:
-        host = MailHost(world, root=str(TRIXIE), dovecot="dovecot24")
-        services.name_server(host.machine)
-        stage = Stage(world.internet, host)
-        for scenario in scenarios_dovecot.BOOK.scenarios + scenarios_dovecot.SYSLOG_ONLY.scenarios:
-            if not only or scenario.name in only:
-                record(stage, scenario, {"": host.syslog}, DATA / "dovecot" / "v24")
-        for scenario in scenarios_postfix.BOOK.scenarios + scenarios_postfix_more.BOOK.scenarios:
-            if scenario.name in (only or TRIXIE_KEPT):
-                record(stage, scenario, {"": host.syslog}, DATA / "postfix" / "v310")
+def exim_host(sets: Sets) -> None:
+    """Exim, logging in one of its ways."""
+    for folder, scenarios in sets.items():
+        with World() as world:
+            host = EximHost(world, logging=EXIM_WAYS[folder.partition("/")[2]])
+            services.name_server(host.machine)
+            remote = services.remote_mail(world.internet)
+            logs = {"": host.main, "reject": host.reject, "syslog": host.syslog} if folder == "exim/recommended" else {"": host.main}
+            for scenario in scenarios:
+                record(Stage(world.internet, host), scenario, logs, DATA / folder)
+            remote.close()
 
 
-def exim(only: Sequence[str], way: str) -> None:
-    """Exim of Debian 12, logging in one of its ways."""
-    with World() as world:
-        host = EximHost(world, logging=EXIM_WAYS[way])
-        services.name_server(host.machine)
-        remote = services.remote_mail(world.internet)
-        logs = {"": host.main, "reject": host.reject, "syslog": host.syslog} if way == "recommended" else {"": host.main}
-        kept = only or EXIM_KEPT.get(way, [scenario.name for scenario in scenarios_exim.BOOK.scenarios])
-        for scenario in scenarios_exim.BOOK.scenarios:
-            if scenario.name in kept:
-                facts = scenario.facts if way != "debian" else _silent(scenario.facts)
-                record(Stage(world.internet, host), replace(scenario, facts=facts), logs, DATA / "exim" / way)
-        remote.close()
-
-
-def _silent(facts: Facts) -> Facts:
-    """What is left where neither connections nor the ends of sessions are logged."""
-    return {client: {kind: n for kind, n in kinds.items() if kind not in ("connected", "session_ended")} for client, kinds in facts.items()}
+DRIVERS: list[tuple[tuple[str, ...], tuple[str, ...], Callable[[Sets], None]]] = [
+    (("postfix", "dovecot", "dovecot/own-log"), ("postfix", "dovecot"), partial(mail_host, "/", "dovecot")),
+    (("postfix/v310", "dovecot/v24"), ("trixie",), partial(mail_host, str(TRIXIE), "dovecot24")),
+    (("exim/recommended", "exim/debian", "exim/with-ports"), ("exim",), exim_host),
+]
 
 
 def main(words: Sequence[str]) -> int:
     """Captures what is asked for; everything by default."""
     only = [word.removeprefix("--only=") for word in words if word.startswith("--only=")]
-    daemons = [word for word in words if not word.startswith("--")] or ["postfix", "dovecot", "exim", "trixie"]
-    if missing := lacking("rsyslog", "openssl", *daemons):
-        print(missing, file=sys.stderr)
-        return 2
-    if {"postfix", "dovecot"} & set(daemons):
-        debian12(only, daemons)
-    for way in EXIM_WAYS if "exim" in daemons else ():
-        exim(only, way)
-    if "trixie" in daemons:
-        trixie(only)
+    wanted = [word for word in words if not word.startswith("--")] or list(SETS)
+    sets = {name: [scenario for scenario in SETS[name] if not only or scenario.name in only] for name in wanted}
+    for folder, scenarios in sets.items():
+        for scenario in scenarios:
+            tell(scenario, DATA / folder)
+    for folders, servers, drive in DRIVERS:
+        chosen = {folder: sets[folder] for folder in folders if sets.get(folder)}
+        if "--told" in words or not chosen:
+            continue
+        if missing := lacking("rsyslog", "openssl", *servers):
+            print(missing, file=sys.stderr)
+            return 2
+        drive(chosen)
     return 0
 
 

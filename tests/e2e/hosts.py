@@ -30,8 +30,8 @@ def lacking(*servers: str) -> str:
         "postfix": ("/usr/sbin/postfix", "package postfix"),
         "dovecot": ("/usr/lib/dovecot/imap-login", "packages dovecot-imapd and dovecot-pop3d"),
         "rsyslog": ("/usr/sbin/rsyslogd", "package rsyslog"),
-        "exim": (str(EXIM / "usr/sbin/exim4"), "Exim's packages unpacked by tests/e2e/fetch.sh"),
-        "trixie": (str(TRIXIE / "usr/lib/dovecot/imap-login"), "Debian 13's tree made by tests/e2e/fetch.sh trixie"),
+        "exim": (str(EXIM / "usr/sbin/exim4"), "Exim's packages unpacked, by `make setup-servers`"),
+        "trixie": (str(TRIXIE / "usr/lib/dovecot/imap-login"), "Debian 13's tree, made by `make setup-servers`"),
         "openssl": ("/usr/bin/openssl", "package openssl"),
     }
     missing = [f"{server} ({where[server][1]})" for server in servers if not os.path.exists(where[server][0])]

@@ -35,6 +35,9 @@ cd "$1"
 mount -t tmpfs -o size=512m tmpfs cow
 mkdir cow/upper cow/work
 [ -z "$4" ] || cp -a "$4/." cow/upper/
+for top in bin sbin lib lib64; do  # links to usr/ in the tree below
+    if [ -d cow/upper/$top ]; then mkdir -p cow/upper/usr/$top; cp -a cow/upper/$top/. cow/upper/usr/$top/; rm -r cow/upper/$top; fi
+done
 mount -t overlay overlay -o "lowerdir=$2,upperdir=cow/upper,workdir=cow/work" root
 mount -t proc proc root/proc
 mount -t tmpfs tmpfs root/dev
@@ -55,7 +58,7 @@ def lacking() -> str:
     """What this host lacks for the namespaces, as a sentence; empty where nothing is missing."""
     if os.geteuid() != 0:
         return "network namespaces and servers on port 25 need root"
-    for tool in ("ip", "unshare", "nsenter", "mount"):
+    for tool in ("ip", "unshare", "nsenter", "setpriv", "mount"):
         if shutil.which(tool) is None:
             return f"the command {tool} is missing (packages iproute2, util-linux, mount)"
     probe = subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True, check=False)
@@ -166,11 +169,6 @@ def family(address: str) -> int:
     return socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
 
 
-def _die_with_parent() -> None:
-    """However this process ends, the machine ends with it (PR_SET_PDEATHSIG)."""
-    _libc.prctl(1, signal.SIGKILL)
-
-
 class Machine(Namespace):
     """A host of its own, with the programs of this one (or of another Debian's tree) and its own files, made afresh."""
 
@@ -182,9 +180,10 @@ class Machine(Namespace):
             (home / part).mkdir(parents=True)
         self.log = home / "log"
         self.log.chmod(0o1777)
-        enter = ["nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"]
+        # However this process ends, the machine ends with it.
+        enter = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"]
         enter += ["--propagation", "private", "sh", "-c", INIT, "init", str(home), root, hostname, added]
-        self._init = subprocess.Popen(enter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_die_with_parent)
+        self._init = subprocess.Popen(enter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self._init.stdout is not None
         said = self._init.stdout.readline()
         if said != "ready\n":
