@@ -133,5 +133,3 @@ def test_a_dump_goes_on_identically(rules: tuple[Rule, ...], entries: tuple[Entr
     assert dump(twin) == dump(engine)
     assert answers(twin, items[cut:], cut) == answers(engine, items[cut:], cut)
     assert dump(twin) == dump(engine)
-
-

@@ -342,7 +342,7 @@ def test_state_goes_through_msgspec_and_back() -> None:
     kept = msgspec.msgpack.decode(msgspec.msgpack.encode(log.host.dump()))
     again = Log()
     again.host.load(kept)
-    again.reader = exim.process(again.host, "exim")
+    again.reader = exim.process(again.host, "exim")  # type: ignore[assignment]
     assert again.host.dump() == log.host.dump()
     assert isinstance(again.one(f"{ID} ** c@d.example: no"), MessageBounced)
     assert again.one(f"SMTP connection from (x) [{ME}]:1 closed by QUIT").messages == 1
@@ -355,7 +355,7 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         log.one(f"SMTP connection from [10.0.0.{n}]:{n} (TCP/IP connection count = 1)")
         log.one(f"1tABCD-0000{n:02}-0a <= a@b.example H=(x) [10.0.1.{n}] P=esmtp S=1")
         log.one(f"SMTP connection from [10.0.2.{n}] closed by QUIT")
-    assert max(len(table) for table in log.host.dump()["exim"].values()) == 10
+    assert max(len(table) for table in log.host.tables["exim"].values()) == 10
 
 
 # A client's texts, as they could be made to look like Exim's own.

@@ -27,7 +27,7 @@ from gatepost.core.facts import (
 from gatepost.core.subjects import Client
 from gatepost.wire.maillog import exim_text as text
 from gatepost.wire.maillog.exim_text import Match, Peer
-from gatepost.wire.maillog.grammar import NOBODY, NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.grammar import NOBODY, NOTHING, Host, Process, Yield, names
 
 LIMIT = 65_536
 """Entries that a table keeps at most; the oldest leaves."""
@@ -35,14 +35,10 @@ LIMIT = 65_536
 PAIR = 2_000_000
 """Microseconds within which a second line tells of the same session's end: one process writes both, one after the other."""
 
-QUIET = frozenset(
-    word
-    for line in (
-        "Start End exim Exim REJECT Envelope-from: Envelope-to: DKIM: Warning: TLS ident Failed failed pid listen socket VRFY ETRN daemon: daemon",
-        "SSL Message host Spool spool log ridiculously overlong ignoring notify getsockopt() getsockname() unable cannot Cannot Remote",
-        "remote retry lowest list OCSP ALPN Delivery malware spamassassin clamd DNS dnsdb DANE Received SSL_write: received PRDR",
-    )
-    for word in line.split()
+QUIET = names(
+    "Start End exim Exim REJECT Envelope-from: Envelope-to: DKIM: Warning: TLS ident Failed failed pid listen socket VRFY ETRN daemon: daemon "
+    "SSL Message host Spool spool log ridiculously overlong ignoring notify getsockopt() getsockname() unable cannot Cannot Remote "
+    "remote retry lowest list OCSP ALPN Delivery malware spamassassin clamd DNS dnsdb DANE Received SSL_write: received PRDR"
 )
 """First words of messages that tell nothing of a client."""
 
@@ -72,35 +68,14 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
     table[key] = value
 
 
-class Memory:
-    """What the processes of an Exim share: the daemon tells of a connection, its child of the session, another of the delivery."""
-
-    __slots__ = ("ended", "queue", "sessions")
-
-    def __init__(self) -> None:
-        self.sessions: dict[str, list[int]] = {}
-        """Connections open, messages accepted and temporary refusals since the last end, by address and port (where told)."""
-        self.ended: dict[str, int] = {}
-        """When a session's end was told last."""
-        self.queue: dict[str, list[str]] = {}
-        """Client, account and service of messages that came in from a client."""
-
-    def dump(self) -> Any:
-        """The whole memory, in types that msgspec can write."""
-        return {"sessions": self.sessions, "ended": self.ended, "queue": self.queue}
-
-    def load(self, state: Any) -> None:
-        """Takes back what `dump` gave."""
-        for name, table in (("sessions", self.sessions), ("ended", self.ended), ("queue", self.queue)):
-            table.clear()
-            table.update(state.get(name, {}))
-
-
 class Exim(Process):
-    """All processes of an Exim; what they remember together is in `Memory`.
+    """All processes of an Exim. What they remember is in the host's table ``exim``, so that they share it: the daemon tells of a connection, its
+    child of the session, another of the delivery.
 
+    ``sessions``: connections open, messages accepted and temporary refusals since the last end, by address and port (where told).
     A process remembers of itself only the refusal that it told last: through syslog Exim writes each to the main log and to the reject log, one after
     the other and in one file, and the stamp within the message is the sign of it.
+    ``ended``: when a session's end was told last. ``queue``: client, account and service of messages that came in from a client.
     """
 
     __slots__ = ("_ended", "_queue", "_sessions", "_twice")
@@ -108,10 +83,12 @@ class Exim(Process):
     def __init__(self, host: Host) -> None:
         super().__init__(host, "smtp", "smtp")
         self._twice = ""
-        table = host.table("exim", Memory)
-        self._sessions = table.sessions
-        self._ended = table.ended
-        self._queue = table.queue
+        self._bind(host.tables.setdefault("exim", {}))
+
+    def _bind(self, table: dict[str, Any]) -> None:
+        self._sessions: dict[str, list[int]] = table.setdefault("sessions", {})
+        self._ended: dict[str, int] = table.setdefault("ended", {})
+        self._queue: dict[str, list[str]] = table.setdefault("queue", {})
 
     # Sessions
 
