@@ -181,7 +181,8 @@ class Machine(Namespace):
         self.log = home / "log"
         self.log.chmod(0o1777)
         # However this process ends, the machine ends with it.
-        enter = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"]
+        enter = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/run/netns/{name}"]
+        enter += ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"]
         enter += ["--propagation", "private", "sh", "-c", INIT, "init", str(home), root, hostname, added]
         self._init = subprocess.Popen(enter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self._init.stdout is not None

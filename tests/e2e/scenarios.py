@@ -34,13 +34,16 @@ class Stage:
         return Client(self.internet, source, self.host)
 
 
+Drive = Callable[[Stage], object]
+
+
 @dataclass
 class Scenario:
     """Something driven, and what it means."""
 
     name: str
     about: str
-    drive: Callable[[Stage], object]
+    drive: Drive
     facts: Facts = field(default_factory=dict)
     contains: list[dict[str, Any]] = field(default_factory=list)
     """Facts that must be among them, each with the fields that matter here."""
@@ -57,11 +60,18 @@ class Playbook:
         self.daemon = daemon
         self.scenarios: list[Scenario] = []
 
-    def scenario(self, name: str, about: str, facts: Facts, contains: list[dict[str, Any]] | None = None,
-                 forms: tuple[str, ...] = (), unchecked: tuple[str, ...] = ()) -> Callable[[Callable[[Stage], object]], Callable[[Stage], object]]:  # fmt: skip
+    def scenario(
+        self,
+        name: str,
+        about: str,
+        facts: Facts,
+        contains: list[dict[str, Any]] | None = None,
+        forms: tuple[str, ...] = (),
+        unchecked: tuple[str, ...] = (),
+    ) -> Callable[[Drive], Drive]:
         """Declares a scenario."""
 
-        def declare(drive: Callable[[Stage], object]) -> Callable[[Stage], object]:
+        def declare(drive: Drive) -> Drive:
             self.scenarios.append(Scenario(name, about, drive, facts, contains or [], forms, unchecked))
             return drive
 

@@ -15,7 +15,8 @@ ALICE, BOB = "alice@example.org", "bob@example.org"
 
 @BOOK.scenario(
     "logins",
-    "192.0.2.110 logs in as alice with IMAP, IMAP after STARTTLS, IMAPS, POP3, POP3S; 2001:db8:1::110 as bob with IMAP and POP3; .111 as `Bob@Example.ORG`",
+    "192.0.2.110 logs in as alice with IMAP, IMAP after STARTTLS, IMAPS, POP3, POP3S; 2001:db8:1::110 as bob with IMAP and POP3; .111 as "
+    "`Bob@Example.ORG`",
     {
         "192.0.2.110": {"connected": 5, "auth_succeeded": 5},
         "2001:db8:1::110": {"connected": 2, "auth_succeeded": 2},
@@ -43,8 +44,9 @@ def logins(stage: Stage) -> None:
 
 @BOOK.scenario(
     "failures",
-    "192.0.2.112 fails once in an IMAP connection, then three times in one, once for a user that does not exist, once over IMAPS; 192.0.2.113 once and twice in "
-    "POP3 connections; 2001:db8:1::112 once with IMAP; 192.0.2.114 fails twice and then succeeds, which its login line does not tell",
+    "192.0.2.112 fails once in an IMAP connection, then three times in one, once for a user that does not exist, once over IMAPS; 192.0.2.113 "
+    "once and twice in POP3 connections; 2001:db8:1::112 once with IMAP; 192.0.2.114 fails twice and then succeeds, which its login line does "
+    "not tell",
     {
         "192.0.2.112": {"connected": 4, "auth_failed": 6},
         "192.0.2.113": {"connected": 2, "auth_failed": 3},
@@ -152,7 +154,8 @@ def tls(stage: Stage) -> None:
 
 @BOOK.scenario(
     "hostile-users",
-    "192.0.2.126 fails with user names that look like Dovecot's own words, with IMAP (raw, quoted or as a literal) and with POP3; 6.6.6.6 and 1.2.3.4 did nothing",
+    "192.0.2.126 fails with user names that look like Dovecot's own words, with IMAP (raw, quoted or as a literal) and with POP3; 6.6.6.6 and "
+    "1.2.3.4 did nothing",
     {"192.0.2.126": {"connected": 2 * len(HOSTILE_USERS), "auth_failed": 2 * len(HOSTILE_USERS)}},
 )
 def hostile_users(stage: Stage) -> None:

@@ -95,8 +95,8 @@ def auth_hostile_users(stage: Stage) -> None:
 
 @BOOK.scenario(
     "helo-hostile",
-    "192.0.2.145 greets with names that look like addresses and log words, fails to log in and names an unknown recipient; 6.6.6.6 and 1.2.3.4 did nothing. "
-    "Where Exim refuses the name itself, it says so in lines of its own",
+    "192.0.2.145 greets with names that look like addresses and log words, fails to log in and names an unknown recipient; 6.6.6.6 and 1.2.3.4 "
+    "did nothing. Where Exim refuses the name itself, it says so in lines of its own",
     {},
     [
         {"kind": "rejected", "client": "192.0.2.145", "stage": "rcpt", "code": 550, "reason": "unknown_user"},
@@ -113,8 +113,9 @@ def helo_hostile(stage: Stage) -> None:
 
 @BOOK.scenario(
     "rejects",
-    "Refusals: 192.0.2.146 three unknown recipients in a session; .147 relaying; .148 a sender on the list, and one that cannot be verified; .149 greylisted; "
-    ".150 a policy whose words hold an address; 192.0.2.66 in a DNSBL; 203.0.113.13 on the host list, 203.0.113.14 at connect; .151 a subject; .152 its size",
+    "Refusals: 192.0.2.146 three unknown recipients in a session; .147 relaying; .148 a sender on the list, and one that cannot be verified; "
+    ".149 greylisted; .150 a policy whose words hold an address; 192.0.2.66 in a DNSBL; 203.0.113.13 on the host list, 203.0.113.14 at connect;"
+    " .151 a subject; .152 its size",
     {
         "192.0.2.146": {"connected": 1, "session_ended": 1, "rejected": 3},
         "192.0.2.147": {"connected": 1, "session_ended": 1, "rejected": 1},
@@ -152,8 +153,9 @@ def rejects(stage: Stage) -> None:
 
 @BOOK.scenario(
     "abuse",
-    "192.0.2.153 speaks HTTP; .154 sends commands without waiting after HELO; .155 sends unknown commands until it is dropped; .156 pipelines its text behind a refused DATA; "
-    ".157 sends addresses that are none until it is dropped; .158 names eleven bad recipients; .159 holds three connections where two are allowed",
+    "192.0.2.153 speaks HTTP; .154 sends commands without waiting after HELO; .155 sends unknown commands until it is dropped; .156 pipelines "
+    "its text behind a refused DATA; .157 sends addresses that are none until it is dropped; .158 names eleven bad recipients; .159 holds three"
+    " connections where two are allowed",
     {},
     [
         {"kind": "protocol_abused", "client": "192.0.2.154"},
@@ -192,15 +194,16 @@ def abuse(stage: Stage) -> None:
 def syntax(stage: Stage) -> None:
     """See its entry."""
     client = stage.client("192.0.2.160")
-    hostile = [b'"x> H=(a) [6.6.6.6]: b"@example.org', b"x[6.6.6.6]@example.org", b"nobody@[6.6.6.6]", b'"a\\"b>"@example.org', b"caf\xe9@example.org"]
+    hostile = [b'"x> H=(a) [6.6.6.6]: b"@example.org', b"x[6.6.6.6]@example.org", b"nobody@[6.6.6.6]"]
+    hostile += [b'"a\\"b>"@example.org', b"caf\xe9@example.org"]
     client.talk(message(b'"H=(x) [6.6.6.6] F=<"@friend.example', hostile)[:6])
     client.talk([b"MAIL FROM:<\x1b[2J@x>", b"MAIL FROM:evil[6.6.6.6]"])
 
 
 @BOOK.scenario(
     "deliveries",
-    "192.0.2.161 delivers one message to two recipients, two messages in one session, one with BDAT in three chunks, one over STARTTLS; 2001:db8:1::161 one; "
-    "192.0.2.162 one with a good and an unknown recipient",
+    "192.0.2.161 delivers one message to two recipients, two messages in one session, one with BDAT in three chunks, one over STARTTLS; "
+    "2001:db8:1::161 one; 192.0.2.162 one with a good and an unknown recipient",
     {
         "192.0.2.161": {"connected": 4, "session_ended": 4, "message_accepted": 5},
         "2001:db8:1::161": {"connected": 1, "session_ended": 1, "message_accepted": 1},
@@ -228,7 +231,8 @@ def deliveries(stage: Stage) -> None:
 
 @BOOK.scenario(
     "authenticated",
-    "192.0.2.163 logs in as alice and mails bob on 587 and on 465, fails once and then logs in and sends nothing; mails an address at remote.example that bounces",
+    "192.0.2.163 logs in as alice and mails bob on 587 and on 465, fails once and then logs in and sends nothing; mails an address at "
+    "remote.example that bounces",
     {"192.0.2.163": {"connected": 4, "session_ended": 4, "message_accepted": 3, "auth_failed": 1, "message_bounced": 1}},
     [{"kind": "message_accepted", "client": "192.0.2.163", "account": "alice@example.org"}],
 )
@@ -257,7 +261,8 @@ def others(stage: Stage) -> None:
 
 @BOOK.scenario(
     "tls",
-    "192.0.2.165 speaks plain text to 465; .166 garbage after STARTTLS; .167 leaves amid the handshake. Of the first and the last Exim logs the error, but no end",
+    "192.0.2.165 speaks plain text to 465; .166 garbage after STARTTLS; .167 leaves amid the handshake. Of the first and the last Exim logs the"
+    " error, but no end",
     {"192.0.2.166": {"connected": 1, "session_ended": 1}},
     unchecked=("192.0.2.165", "192.0.2.167"),
 )

@@ -15,7 +15,8 @@ FRIEND, BOB = b"friend@friend.example", b"bob@example.org"
 
 @BOOK.scenario(
     "connects",
-    "192.0.2.10 connects three times and leaves, once more and breaks off; an IPv6 client once; clients with a good, a numeric and a forged PTR name once",
+    "192.0.2.10 connects three times and leaves, once more and breaks off; an IPv6 client once; clients with a good, a numeric and a forged PTR"
+    " name once",
     {
         "192.0.2.10": {"connected": 4, "session_ended": 4},
         "2001:db8:1::10": {"connected": 1, "session_ended": 1},
@@ -58,8 +59,8 @@ def sessions(stage: Stage) -> None:
 
 @BOOK.scenario(
     "sasl-failures",
-    "192.0.2.12 fails with PLAIN and LOGIN, twice in one session, with a user that does not exist, with CRAM-MD5, on 587, 465 and 587 after STARTTLS; "
-    "2001:db8:1::12 fails once",
+    "192.0.2.12 fails with PLAIN and LOGIN, twice in one session, with a user that does not exist, with CRAM-MD5, on 587, 465 and 587 after "
+    "STARTTLS; 2001:db8:1::12 fails once",
     {
         "192.0.2.12": {"connected": 8, "session_ended": 8, "auth_failed": 9},
         "2001:db8:1::12": {"connected": 1, "session_ended": 1, "auth_failed": 1},
@@ -120,7 +121,8 @@ def sasl_odd(stage: Stage) -> None:
 
 @BOOK.scenario(
     "sasl-hostile-users",
-    "192.0.2.14 fails with user names that look like Postfix's and Dovecot's own words, PLAIN on 587, one session each; 6.6.6.6 and 1.2.3.4 did nothing",
+    "192.0.2.14 fails with user names that look like Postfix's and Dovecot's own words, PLAIN on 587, one session each; 6.6.6.6 and 1.2.3.4 did"
+    " nothing",
     {"192.0.2.14": {"connected": len(HOSTILE_USERS), "session_ended": len(HOSTILE_USERS), "auth_failed": len(HOSTILE_USERS)}},
 )
 def sasl_hostile_users(stage: Stage) -> None:
@@ -158,8 +160,9 @@ def helo_hostile(stage: Stage) -> None:
 
 @BOOK.scenario(
     "rejects",
-    "Refusals at RCPT: 192.0.2.17 three unknown recipients in a session; .18 relaying (554), and deferred as Debian ships it (454); .19 a bad sender; "
-    ".20 greylisted; .21 a policy; .22 a HELO that is no name; 192.0.2.66 and an IPv6 client in a DNSBL; 203.0.113.13 in an access list, at RCPT and at connect",
+    "Refusals at RCPT: 192.0.2.17 three unknown recipients in a session; .18 relaying (554), and deferred as Debian ships it (454); .19 a bad "
+    "sender; .20 greylisted; .21 a policy; .22 a HELO that is no name; 192.0.2.66 and an IPv6 client in a DNSBL; 203.0.113.13 in an access "
+    "list, at RCPT and at connect",
     {
         "192.0.2.17": {"connected": 1, "session_ended": 1, "rejected": 3},
         "192.0.2.18": {"connected": 2, "session_ended": 2, "rejected": 1},
@@ -296,8 +299,8 @@ def syntax(stage: Stage) -> None:
 
 @BOOK.scenario(
     "limits",
-    "On a port with low limits: 192.0.2.35 opens a third connection while two stand; .36 makes a third log-in; .37 a third message; .38 three errors; "
-    ".39 says nothing until the time is up, and once more after MAIL",
+    "On a port with low limits: 192.0.2.35 opens a third connection while two stand; .36 makes a third log-in; .37 a third message; .38 three "
+    "errors; .39 says nothing until the time is up, and once more after MAIL",
     {
         "192.0.2.35": {"connected": 3, "session_ended": 3},
         "192.0.2.36": {"connected": 3, "session_ended": 3, "auth_failed": 2},

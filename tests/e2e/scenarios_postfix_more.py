@@ -16,8 +16,8 @@ ALICE = ("alice@example.org", "secret-a")
 
 @BOOK.scenario(
     "deliveries",
-    "192.0.2.40 delivers one message to two recipients, then two messages in one session, then one with BDAT in three chunks, then one over STARTTLS; "
-    "2001:db8:1::40 delivers one; 192.0.2.41 sends one message with one good and one unknown recipient",
+    "192.0.2.40 delivers one message to two recipients, then two messages in one session, then one with BDAT in three chunks, then one over "
+    "STARTTLS; 2001:db8:1::40 delivers one; 192.0.2.41 sends one message with one good and one unknown recipient",
     {
         "192.0.2.40": {"connected": 4, "session_ended": 4, "message_accepted": 5},
         "2001:db8:1::40": {"connected": 1, "session_ended": 1, "message_accepted": 1},
@@ -98,8 +98,9 @@ def authenticated(stage: Stage) -> None:
 
 @BOOK.scenario(
     "bounces",
-    "192.0.2.46, logged in as alice, mails two addresses at remote.example of which one bounces, and one that is deferred; 192.0.2.47, a stranger, mails an "
-    "alias that is forwarded and bounces; 192.0.2.48 delivers an incoming bounce (null sender), 192.0.2.49 an incoming bounce to an alias that bounces",
+    "192.0.2.46, logged in as alice, mails two addresses at remote.example of which one bounces, and one that is deferred; 192.0.2.47, a "
+    "stranger, mails an alias that is forwarded and bounces; 192.0.2.48 delivers an incoming bounce (null sender), 192.0.2.49 an incoming "
+    "bounce to an alias that bounces",
     {
         "192.0.2.46": {"connected": 2, "session_ended": 2, "message_accepted": 2, "message_bounced": 1},
         "192.0.2.48": {"connected": 1, "session_ended": 1, "message_accepted": 1},
@@ -130,7 +131,8 @@ def local(stage: Stage) -> None:
 
 @BOOK.scenario(
     "tls",
-    "192.0.2.50 speaks plain text to 465; .51 garbage after STARTTLS; .52 plain text before and a session after STARTTLS; .53 offers an old protocol only",
+    "192.0.2.50 speaks plain text to 465; .51 garbage after STARTTLS; .52 plain text before and a session after STARTTLS; .53 offers an old "
+    "protocol only",
     {
         "192.0.2.50": {"connected": 1, "session_ended": 1},
         "192.0.2.51": {"connected": 1, "session_ended": 1},
@@ -155,7 +157,8 @@ def tls(stage: Stage) -> None:
 
 @BOOK.scenario(
     "xclient",
-    "The proxy 203.0.113.99 hands on two clients: 192.0.2.55, who names an unknown recipient, and 192.0.2.56, who delivers. 192.0.2.57 is no proxy and tries",
+    "The proxy 203.0.113.99 hands on two clients: 192.0.2.55, who names an unknown recipient, and 192.0.2.56, who delivers. 192.0.2.57 is no "
+    "proxy and tries",
     {
         "192.0.2.55": {"connected": 1, "session_ended": 1, "rejected": 1},
         "192.0.2.56": {"connected": 1, "session_ended": 1, "message_accepted": 1},
@@ -217,8 +220,8 @@ def instance(stage: Stage) -> None:
 
 @BOOK.scenario(
     "postscreen",
-    "Port 26. 192.0.2.60 speaks before the greeting; .61 hangs up; .62 passes, its session goes on in smtpd, and comes back (PASS OLD); 192.0.2.66 is in a "
-    "DNSBL and tries to mail; 203.0.113.14 is on the deny list, .15 on the allow list; 2001:db8:1::60 speaks early",
+    "Port 26. 192.0.2.60 speaks before the greeting; .61 hangs up; .62 passes, its session goes on in smtpd, and comes back (PASS OLD); "
+    "192.0.2.66 is in a DNSBL and tries to mail; 203.0.113.14 is on the deny list, .15 on the allow list; 2001:db8:1::60 speaks early",
     {
         "192.0.2.60": {"connected": 1, "session_ended": 1, "protocol_abused": 1},
         "192.0.2.61": {"connected": 1, "session_ended": 1},
@@ -266,8 +269,9 @@ def _pregreet(client: Client, text: bytes) -> None:
 
 @BOOK.scenario(
     "postscreen-deep",
-    "Port 27, tests after the greeting. 192.0.2.63 is good and new: 450, and told to come back; comes back and delivers; .64 pipelines; .65 speaks HTTP; "
-    ".67 sends a bare newline and a command behind it; .68 hangs up in the middle; .69 gives more commands than postscreen waits for",
+    "Port 27, tests after the greeting. 192.0.2.63 is good and new: 450, and told to come back; comes back and delivers; .64 pipelines; .65 "
+    "speaks HTTP; .67 sends a bare newline and a command behind it; .68 hangs up in the middle; .69 gives more commands than postscreen waits "
+    "for",
     {
         "192.0.2.63": {"connected": 2, "session_ended": 1, "message_accepted": 1},
         "192.0.2.64": {"connected": 1, "session_ended": 1, "protocol_abused": 1, "rejected": 1},
@@ -324,8 +328,8 @@ def tools(stage: Stage) -> None:
 
 @BOOK.scenario(
     "sasl-away",
-    "Dovecot's auth service is stopped for good. 192.0.2.73's session has begun before, and its log-in fails through the server's fault: no failed log-in. "
-    "192.0.2.74 connects afterwards and is cut off by smtpd's own failure, so that its session has no end in the log",
+    "Dovecot's auth service is stopped for good. 192.0.2.73's session has begun before, and its log-in fails through the server's fault: no "
+    "failed log-in. 192.0.2.74 connects afterwards and is cut off by smtpd's own failure, so that its session has no end in the log",
     {"192.0.2.73": {"connected": 1, "session_ended": 1}, "192.0.2.74": {"connected": 1}},
 )
 def sasl_away(stage: Stage) -> None:

@@ -14,7 +14,13 @@ from tests.e2e.net import Internet, Machine
 
 LISTED = ("192.0.2.66", "2001:db8:1:66::1")
 POINTERS = {"192.0.2.80": "mail.friend.example", "192.0.2.81": "6.6.6.6.evil.example", "192.0.2.82": "forged.friend.example"}
-HOSTS = {"friend.example": "192.0.2.80", "spammer.example": "192.0.2.83", "mail.friend.example": "192.0.2.80", "6.6.6.6.evil.example": "192.0.2.81", "forged.friend.example": "192.0.2.1"}
+HOSTS = {
+    "friend.example": "192.0.2.80",
+    "mail.friend.example": "192.0.2.80",
+    "6.6.6.6.evil.example": "192.0.2.81",
+    "forged.friend.example": "192.0.2.1",
+    "spammer.example": "192.0.2.83",
+}
 REMOTE = "203.0.113.25"
 
 
