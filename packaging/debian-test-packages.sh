@@ -12,8 +12,13 @@ if ! command -v apt-get >/dev/null; then echo "servers: not a Debian: install by
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 missing=
 for name in $(awk '$1 == "install" { print $2 }' "$list"); do installed "$name" || missing="$missing $name"; done
-lacking() { for folder in $(awk -v verb="$1" '$1 == verb { print $2 }' "$list" | sort -u); do [ -d "build/debian/$folder" ] || echo "$folder"; done; }
 named() { awk -v verb="$1" -v folder="$2" '$1 == verb && $2 == folder { print $3 }' "$list"; }
+# Folders of which build/debian/FOLDER.names, written when one is complete, does not say what the list says.
+lacking() {
+    for folder in $(awk -v verb="$1" '$1 == verb { print $2 }' "$list" | sort -u); do
+        [ "$(cat "build/debian/$folder.names" 2>/dev/null)" = "$(named "$1" "$folder")" ] || echo "$folder"
+    done
+}
 folders=$(lacking unpack)
 trees=$(lacking tree)
 [ -n "$missing$folders$trees" ] || exit 0
@@ -48,7 +53,11 @@ if [ -n "$missing" ]; then
     trap - EXIT
 fi
 
-into_place() { mv "build/debian/$1.new" "build/debian/$1"; }
+into_place() {
+    rm -rf --one-file-system "build/debian/$2"
+    mv "build/debian/$2.new" "build/debian/$2"
+    named "$1" "$2" >"build/debian/$2.names"
+}
 
 # What `apt-get install` would bring in, by its own dry run, is what the package needs and the machine lacks.
 unpack() {
@@ -62,7 +71,7 @@ unpack() {
     (cd "$into.debs" && apt-get -qq -o APT::Sandbox::User=root download $names)
     for deb in "$into.debs"/*.deb; do dpkg -x "$deb" "$into.new"; done
     rm -rf "$into.debs"
-    into_place "$folder"
+    into_place unpack "$folder"
 }
 for folder in $folders; do
     echo "servers: unpacking $folder"
@@ -79,6 +88,6 @@ for suite in $trees; do
     debootstrap --variant=minbase --include="$include" "$suite" "build/debian/$suite.new" ${mirror:+"$mirror"} >>"$log" 2>&1 </dev/null ||
         { tail -n 20 "$log" >&2; exit 1; }
     rm -rf "build/debian/$suite.new/var/cache/apt/archives"/*.deb
-    into_place "$suite"
+    into_place tree "$suite"
 done
 echo "== server packages: $(($(date +%s) - start)) s"

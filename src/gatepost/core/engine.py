@@ -15,13 +15,13 @@ from msgspec import Struct, structs
 from gatepost.core.access import Entry, Lists, own_entries
 from gatepost.core.brake import Braking
 from gatepost.core.counters import KIND_OF, Counter, counter, is_bad
-from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, QuestionStage, Refuse, Release, Verdict
+from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.deeds import AnyDeed
 from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, Fact, Held, MessageAccepted, Protocol, Refused, SessionEnded
 from gatepost.core.holdings import Holdings
 from gatepost.core.rules import PRESETS, Rule, check_rules
 from gatepost.core.steering import do
-from gatepost.core.subjects import Client, numbered
+from gatepost.core.subjects import Client, Subject, numbered
 from gatepost.core.trust import GOOD_FOR, Known, Recent, View
 from gatepost.core.windows import LATE, PLACE_BITS, Windows, places
 
@@ -237,7 +237,7 @@ class Engine:
             reason=f"{rule.threshold} in {rule.window}",
             evidence=places(marks),
         )
-        yield from self.stand(decision)
+        yield from self.holdings.add(decision)
         yield Impose(decision)
         if decision.watched:
             fired.windows.silence(subject.text, start, min(until, self.paused_until) if paused and rule.holds else until)
@@ -247,12 +247,10 @@ class Engine:
         if self.brake and subject.by == "client":
             yield from self._brake(decision, view)
 
-    def stand(self, decision: Decision) -> list[Release]:
-        """Has a decision stand; returns what had to make room for it."""
-        freed = self.holdings.add(decision)
-        if self.holdings.widen(decision):
+    def look_up(self, subject: Subject) -> None:
+        """Has clients looked up by the prefix length of a subject from now on."""
+        if self.holdings.widen(subject):
             self.forget_views()
-        return freed
 
     def _count_held(self, decision: Decision, fact: Fact, view: View, place: int) -> Iterator[Effect]:
         counters = self._tables[Held].get(fact.protocol)

@@ -12,9 +12,12 @@ from msgspec import structs
 
 from gatepost.core.decisions import Decision, Expire, Release
 from gatepost.core.facts import Protocol
-from gatepost.core.subjects import network, pair
+from gatepost.core.subjects import Subject, network, pair
 from gatepost.core.trust import View
 from gatepost.core.windows import LATE
+
+USUAL = ((4, 32), (4, 24), (6, 128), (6, 64), (6, 48))
+"""The IP versions and prefix lengths by which every client is looked up."""
 
 
 class Holdings:
@@ -31,7 +34,7 @@ class Holdings:
         self.by_account: dict[str, list[int]] = {}
         """By account, and by pair."""
         self.lengths: dict[tuple[int, int], None] = {}
-        """Prefix lengths in use besides the usual ones: (IPv4, 0) or (0, IPv6)."""
+        """Prefix lengths in use besides the usual ones, each with its IP version, in the order in which they came."""
         self._ends: list[tuple[int, int]] = []
         self._leaves: list[tuple[int, int]] = []
 
@@ -43,13 +46,13 @@ class Holdings:
         heappush(self._ends, (decision.until, decision.number))
         return freed
 
-    def widen(self, decision: Decision) -> bool:
-        """Notes the prefix length of a network decision; True where it is a new one, so that views must be made anew."""
-        if decision.subject.by != "network":
+    def widen(self, subject: Subject) -> bool:
+        """Notes the prefix length of a subject; True where it is a new one, so that views must be made anew."""
+        if subject.by not in ("client", "network"):
             return False
-        net = network(decision.subject.text)
-        length = (net.prefixlen, 0) if net.version == 4 else (0, net.prefixlen)
-        if length in self.lengths or length in ((24, 0), (0, 48)):
+        net = network(subject.text)
+        length = (net.version, net.prefixlen)
+        if length in self.lengths or length in USUAL:
             return False
         self.lengths[length] = None
         return True
@@ -102,7 +105,6 @@ class Holdings:
         for decision in decisions:
             self.decisions[decision.number] = decision
             self._table(decision).setdefault(decision.subject.text, []).append(decision.number)
-            self.widen(decision)
             if decision.number in told:
                 self._leaves.append((decision.until + LATE, decision.number))
             else:

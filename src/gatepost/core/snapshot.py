@@ -74,7 +74,7 @@ def dump(engine: Engine) -> bytes:
             windows=[_windows_out(each.windows) for each in engine.counters],
             decisions=list(engine.holdings.decisions.values()),
             told=engine.holdings.told(),
-            lengths=sorted(engine.holdings.lengths),
+            lengths=list(engine.holdings.lengths),
             graces=sorted(engine.graces.items()),
             known=list(engine.known.pairs.last.items()),
             good=list(engine.good.last.items()),

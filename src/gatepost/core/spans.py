@@ -89,4 +89,4 @@ def encode_span(value: Any) -> Any:
     """msgspec's hook the other way round."""
     if isinstance(value, Span):
         return str(value)
-    raise NotImplementedError(f"{type(value).__name__} cannot be written")
+    raise TypeError(f"{type(value).__name__} cannot be written")

@@ -14,7 +14,7 @@ from gatepost.core.decisions import Decision, Effect, Impose
 from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import Protocol
 from gatepost.core.rules import check_rules
-from gatepost.core.subjects import Client, Subject, network
+from gatepost.core.subjects import Client, Subject, network, prefix_text
 
 if TYPE_CHECKING:
     from gatepost.core.engine import Engine
@@ -46,7 +46,7 @@ def _adopt_lists(engine: Engine, deed: AdoptLists) -> Iterator[Effect]:
 
 def _allowed(engine: Engine, standing: Decision, at: int) -> tuple[Protocol, ...]:
     """The protocols of a decision on which an allow entry covers all of its subject."""
-    held = address_of(standing.subject)
+    held = prefix_of(standing.subject)
     if held is None or standing.watched:
         return ()
     view = engine.view(Client(str(held.network_address)))
@@ -62,18 +62,32 @@ def _within(inner: Network, outer: Network) -> bool:
     return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
 
 
-def address_of(subject: Subject) -> Network | None:
-    """The prefix that a subject stands for; None for an account. A pair stands for its client."""
+def prefix_of(subject: Subject) -> Network | None:
+    """The prefix that a subject stands for; None for an account. A pair stands for its client.
+
+    Raises ValueError where the subject is not written as the guard writes it: it would never be found.
+    """
+    account, word, text = subject.text.rpartition(" from ")
     if subject.by == "account":
         return None
-    return network(subject.text.rpartition(" from ")[2])
+    if bool(account and word) != (subject.by == "pair"):
+        raise ValueError(f"subject: {subject.text!r} is no {subject.by}; write an address or a prefix, and a pair as ACCOUNT from ADDRESS")
+    try:
+        found = network(text)
+    except ValueError as wrong:
+        raise ValueError(f"subject: {wrong}") from None
+    if prefix_text(found) != text:
+        raise ValueError(f"subject: {text!r} must be written {prefix_text(found)}")
+    return found
 
 
 def _hold(engine: Engine, deed: Hold) -> Iterator[Effect]:
+    prefix_of(deed.subject)
     if deed.until <= deed.at:
         raise ValueError("until: a hold must end after it starts")
     if not deed.protocols:
         raise ValueError("protocols: name at least one")
+    engine.look_up(deed.subject)
     engine.numbered += 1
     decision = Decision(
         number=engine.numbered,
@@ -85,13 +99,13 @@ def _hold(engine: Engine, deed: Hold) -> Iterator[Effect]:
         until=deed.until,
         reason=deed.reason,
     )
-    yield from engine.stand(decision)
+    yield from engine.holdings.add(decision)
     yield Impose(decision)
 
 
 def _lift(engine: Engine, deed: Lift) -> Iterator[Effect]:
     names = dict.fromkeys((deed.subject.text,))
-    inside = address_of(deed.subject)
+    inside = prefix_of(deed.subject)
     if deed.subject.by == "client" and inside is not None:
         view = engine.view(Client(str(inside.network_address)))
         names.update(dict.fromkeys(view.prefixes if inside.prefixlen == inside.max_prefixlen else (deed.subject.text,)))
@@ -115,7 +129,7 @@ def _touches(standing: Subject, lifted: Subject, inside: Network | None) -> bool
         return standing.by == "pair" and standing.text.startswith(f"{lifted.text} from ")
     if lifted.by == "pair":
         return False
-    other = address_of(standing)
+    other = prefix_of(standing)
     return other is not None and (_within(other, inside) or _within(inside, other))
 
 
@@ -123,7 +137,7 @@ def _forget(engine: Engine, deed: Forget) -> Iterator[Effect]:
     subject = deed.subject
     if subject.by == "account":
         engine.known.forget(account=subject.text)
-    inside = address_of(subject)
+    inside = prefix_of(subject)
     for counter in engine.counters:
         for table in (counter.windows.young, counter.windows.old, counter.windows.silences):
             for key in [key for key in table if _is_about(key, subject, inside)]:

@@ -29,12 +29,12 @@ class View:
         self.network = wider(client, 24, 48) if six else self.home
         self.wide = self.home if six and not shares else client
         """The subject by which failed log-ins and protocol abuse see it: an IPv6 client's /64, unless that holds an own or an allowed address."""
-        found = dict.fromkeys((client, self.wide, self.network))
-        for length4, length6 in lengths:
-            if length6 if six else length4:
-                found[wider(client, length4, length6)] = None
+        found = dict.fromkeys((client, self.home, self.network))
+        for version, length in lengths:
+            if version == (6 if six else 4):
+                found[wider(client, length, length)] = None
         self.prefixes = tuple(found)
-        """Every text under which it can be held."""
+        """Every text under which it can be held; the /64 too where it is not counted by it now, for it may have been when it was held."""
 
 
 class Recent:

@@ -42,7 +42,7 @@ _JOURNAL = msgspec.json.Decoder(_Journal)
 _PRIORITY = re.compile(r"<[0-9]{1,3}>")
 _RFC3164 = re.compile(r"[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?")
 _RFC5424 = re.compile(r"1 ([^ ]{1,40}) ([^ ]{1,255}) ([^ ]{1,128}) ([^ ]{1,128}) [^ ]{1,64} ")
-_ELEMENT = re.compile(r'\[[^ =\]"]{1,64}(?: [^ =\]"]{1,64}="(?:[^"\\\]]|\\.)*")*\]')
+_ELEMENT = re.compile(r'\[[^ =\]"]{1,64}(?: [^ =\]"]{1,64}="(?:[^"\\]|\\.)*")*\]')
 _HOST = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 _TAG = re.compile(r"([^\s\[\]:]{1,128})(?:\[([0-9]{1,10})\])?")
 _TAGGED = re.compile(r"[A-Za-z0-9._:%-]{1,255} [A-Za-z0-9._/-]{1,128}\[[0-9]{1,10}\]: ")
@@ -134,7 +134,8 @@ def _rfc5424(line: str) -> Framed | None:
     else:
         while (element := _ELEMENT.match(line, at)) is not None:
             at = element.end()
-    message = line[at:].removeprefix(" ").removeprefix("\ufeff")
+    # rsyslog keeps the space that followed the old form's tag, so there can be two.
+    message = line[at:].lstrip(" ").removeprefix("\ufeff")
     named = _TAG.fullmatch(tag)
     if named is None:
         return None

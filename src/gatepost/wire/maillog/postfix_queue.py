@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gatepost.core.facts import MessageAccepted, MessageBounced
 from gatepost.core.subjects import Client
-from gatepost.wire.maillog.grammar import MEMO, NOBODY, NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.grammar import MEMO, MEMO_LENGTH, NOBODY, NOTHING, Host, Process, Yield
 from gatepost.wire.maillog.recent import Recent
 
 IDS = 65_536
@@ -44,73 +44,84 @@ class Entry(Struct, array_like=True, gc=False):
     """The server could not take it."""
 
 
+class Peers(dict[str, Client]):
+    """The clients of Postfix's ``host[address]`` and ``host[address]:port``; `NOBODY` where it names none. Bounded, each made once.
+
+    Postfix checks a host name before it believes it, so the first bracket is its own.
+    """
+
+    __slots__ = ("_host",)
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self._host = host
+
+    def __missing__(self, text: str) -> Client:
+        address, closed, _ = text.partition("[")[2].partition("]")
+        found = self._host.client(address) if closed else NOBODY
+        if len(self) >= MEMO:
+            self.clear()
+        if len(text) <= MEMO_LENGTH:
+            self[text] = found
+        return found
+
+
 class Queue:
     """What Postfix's processes of one host share: the messages, the proxies in front, and the memo of peers."""
 
-    __slots__ = ("_host", "_peers", "_proxies", "entries")
+    __slots__ = ("entries", "peers", "proxies")
 
     def __init__(self, host: Host) -> None:
-        self._host = host
-        self._peers: dict[str, Client] = {}
-        self._proxies: dict[Client, int] = {}
+        self.peers = Peers(host)
+        self.proxies: dict[Client, int] = {}
+        """Addresses that connect for other clients, and how often they did, up to `SURE`."""
         self.entries: Recent[str, Entry] = Recent(IDS)
 
     @classmethod
     def of(cls, host: Host) -> "Queue":
         """The one queue of a host."""
-        return host.table("postfix", lambda: cls(host))
-
-    def peer(self, text: str) -> Client:
-        """The client of Postfix's ``host[address]`` or ``host[address]:port``; `NOBODY` where it names none.
-
-        Postfix checks a host name before it believes it, so the first bracket is its own.
-        """
-        found = self._peers.get(text)
-        if found is None:
-            address, closed, _ = text.partition("[")[2].partition("]")
-            found = self._host.client(address) if closed else NOBODY
-            if len(self._peers) >= MEMO:
-                self._peers.clear()
-            self._peers[text] = found
-        return found
-
-    def is_proxy(self, client: Client) -> bool:
-        """Whether connections from there are made for other clients."""
-        return client in self._proxies
+        found = host.tables.get("postfix")
+        if isinstance(found, Queue):
+            return found
+        queue = host.tables["postfix"] = cls(host)
+        if found is not None:
+            queue.load(found)
+        return queue
 
     def saw_proxy(self, client: Client) -> None:
         """A connection from there ended as another client's."""
-        if client in self._proxies or len(self._proxies) < PROXIES:
-            self._proxies[client] = min(self._proxies.get(client, 0) + 1, SURE)
+        if client in self.proxies or len(self.proxies) < PROXIES:
+            self.proxies[client] = min(self.proxies.get(client, 0) + 1, SURE)
 
     def saw_own_session(self, client: Client) -> None:
         """A connection from a supposed proxy ended as its own: a few of these (a health check, or lines that were lost before) undo it."""
-        left = self._proxies.get(client, 0) - 1
+        left = self.proxies.get(client, 0) - 1
         if left > 0:
-            self._proxies[client] = left
+            self.proxies[client] = left
         else:
-            self._proxies.pop(client, None)
+            self.proxies.pop(client, None)
 
     def dump(self) -> Any:
         """Messages and proxies; the memo of peers is made anew."""
-        return {"entries": [entry for _, entry in self.entries.items()], "proxies": self._proxies}
+        return {"entries": [entry for _, entry in self.entries.items()], "proxies": self.proxies}
 
     def load(self, state: Any) -> None:
         """Takes back what `dump` gave."""
         self.entries.clear()
         for entry in msgspec.convert(state["entries"], list[Entry]):
             self.entries.put(entry.id, entry)
-        self._proxies = msgspec.convert(state["proxies"], dict[Client, int])
+        self.proxies = msgspec.convert(state["proxies"], dict[Client, int])
 
 
 class Daemon(Process):
     """Any Postfix daemon: reads the lines that begin with a queue id. All else that is no session's business is understood, and nothing."""
 
-    __slots__ = ("queue",)
+    __slots__ = ("peers", "queue")
 
     def __init__(self, host: Host, service: str = "smtp") -> None:
         super().__init__(host, "smtp", service)
         self.queue = Queue.of(host)
+        self.peers = self.queue.peers
 
     def other(self, at: int, message: str) -> Yield:
         """Reads ``QUEUEID: ...``."""

@@ -45,6 +45,7 @@ WORDINGS = (
     ("Helo command rejected", "helo"),
     ("reylist", "greylisted"),
     ("raylist", "greylisted"),
+    ("Service currently unavailable", "greylisted"),  # postscreen's deep tests: come back, and be let through
     ("Recipient address rejected: User unknown", "unknown_user"),
     ("Recipient address rejected: und", "unknown_user"),
     ("Recipient address rejected: unv", "unknown_user"),
@@ -107,7 +108,7 @@ class Cleanup(Daemon):
             return self._content(at, id, rest) if rest.startswith(CONTENT) else NOTHING
         where, peer, digits, status = head.groups("")
         stage, code, text = STAGES.get(where, "mail"), int(digits or 0), rest[head.end() :]
-        client = self.queue.peer(peer)
+        client = self.peers[peer]
         why = reason(stage, code, status, text)
         entry = self.queue.entries.get(id) if id else None
         if why != "unknown_user" and temporary(code, status):

@@ -30,28 +30,28 @@ QUIET = names(
 class Postscreen(Process):
     """The one postscreen process of an instance."""
 
-    __slots__ = ("peers", "queue")
+    __slots__ = ("open", "peers")
 
     def __init__(self, host: Host) -> None:
         super().__init__(host, "smtp", "smtp")
-        self.queue = Queue.of(host)
-        self.peers: Recent[str, str] = Recent(PEERS)
+        self.peers = Queue.of(host).peers
+        self.open: Recent[str, str] = Recent(PEERS)
         """What is known of a connection, by ``[address]:port``."""
 
     def connect(self, at: int, message: str) -> Yield:
         """``CONNECT from [address]:port to [address]:port``: told when it ends, or by smtpd."""
-        self.peers.pop(_peer(message))
+        self.open.pop(_peer(message))
         return NOTHING
 
     def passed(self, at: int, message: str) -> Yield:
         """``PASS NEW [address]:port`` or ``PASS OLD``."""
-        self.peers.put(_peer(message), NEW if message[5:8] == "NEW" else OLD)
+        self.open.put(_peer(message), NEW if message[5:8] == "NEW" else OLD)
         return NOTHING
 
     def disconnect(self, at: int, message: str) -> Yield:
         """``DISCONNECT [address]:port``: postscreen kept this connection to its end."""
         peer = _peer(message)
-        known, client = self.peers.pop(peer), self.queue.peer(peer)
+        known, client = self.open.pop(peer), self.peers[peer]
         if client is NOBODY or known == OLD:
             return NOTHING
         connected = Connected(at, self.host.name, "smtp", self.service, client)
@@ -67,10 +67,10 @@ class Postscreen(Process):
         where, peer, digits, status = head.groups("")
         stage, text = STAGES.get(where, "rcpt"), message[head.end() :]
         code = int(digits or (421 if stage == "connect" else 0))
-        client = self.queue.peer(peer)
+        client = self.peers[peer]
         why = reason(stage, code, status, text)
-        if temporary(code, status) and self.peers.get(peer) is None:
-            self.peers.put(peer, BUSY)
+        if temporary(code, status) and self.open.get(peer) is None:
+            self.open.put(peer, BUSY)
         if client is NOBODY:
             return NOTHING
         return Rejected(at, self.host.name, "smtp", self.service, client, why == "busy", stage, code, why, "", recipient(stage, text))
@@ -96,7 +96,7 @@ class Postscreen(Process):
         return self._abused(at, message, "dnsbl")
 
     def _abused(self, at: int, message: str, why: str) -> Yield:
-        client = self.queue.peer(_peer(message))
+        client = self.peers[_peer(message)]
         return NOTHING if client is NOBODY else ProtocolAbused(at, self.host.name, "smtp", self.service, client, False, why)
 
     def quiet(self, at: int, message: str) -> Yield:
@@ -109,12 +109,12 @@ class Postscreen(Process):
 
     def dump(self) -> Any:
         """What is known of open connections."""
-        return dict(self.peers.items()) or None
+        return dict(self.open.items()) or None
 
     def load(self, state: Any) -> None:
         """Takes back what `dump` gave."""
         for peer, known in state.items():
-            self.peers.put(peer, known)
+            self.open.put(peer, known)
 
     words: ClassVar[Mapping[str, Callable[[Any, int, str], Yield]]] = {
         "CONNECT": connect,

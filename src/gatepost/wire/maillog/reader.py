@@ -20,13 +20,13 @@ import msgspec
 from msgspec import Struct, field
 
 from gatepost.core.facts import Fact
-from gatepost.wire.maillog import framing, postfix
+from gatepost.wire.maillog import dovecot, exim, framing, postfix
 from gatepost.wire.maillog.framing import Framed, frame
-from gatepost.wire.maillog.grammar import NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.grammar import MEMO_LENGTH, NOTHING, Host, Process, Yield
 from gatepost.wire.maillog.recent import Recent
 from gatepost.wire.maillog.stamps import NoStampError, Stamps
 
-GRAMMARS: tuple[Callable[[Host, str], Process | None], ...] = (postfix.process,)
+GRAMMARS: tuple[Callable[[Host, str], Process | None], ...] = (postfix.process, dovecot.process, exim.process)
 """The grammars, in the order in which they are asked whether a tag is their daemon's."""
 
 LONGEST = 16_384
@@ -64,7 +64,7 @@ class _Saved(Struct, array_like=True):
 
 
 class Reader:
-    """Reads the lines of one source. ``latest`` (microseconds) is the newest time that any line can have; ``daemon`` reads lines without a tag."""
+    """Reads the lines of one source. ``latest`` (microseconds) is about the newest time of a line; ``daemon`` reads lines without a tag."""
 
     def __init__(
         self,
@@ -97,6 +97,7 @@ class Reader:
 
     @latest.setter
     def latest(self, at: int) -> None:
+        """Moves it on."""
         self._stamps.latest = at
 
     def read(self, lines: Sequence[str], place: int) -> list[tuple[int, Fact]]:
@@ -163,7 +164,9 @@ class Reader:
         process = self._process(framed)
         if framed.edge:
             self._edge = framed.edge
-            self._origins.put(line.partition(": ")[0][framed.edge :], process)
+            origin = line.partition(": ")[0][framed.edge :]
+            if len(origin) <= MEMO_LENGTH:
+                self._origins.put(origin, process)
         return process, at, framed.message
 
     def _time(self, stamp: str | int) -> int:

@@ -2,8 +2,8 @@
 
 Job: turn the stamps of RFC 3164, RFC 5424, ISO 8601 and Exim into microseconds since 1970 UTC.
 Promise: a stamp without a year is of the latest year that does not pass ``latest`` by a day (or follows the year that the administrator
-gave); one without a zone is read in the time zone given, and the hour that comes twice in autumn is told by the order of lines. Nothing is
-later than ``latest``. What is no stamp raises `NoStampError`.
+gave); one without a zone is read in the time zone given, and the hour that comes twice in autumn is told by the order of lines. Nothing passes
+``latest`` by more than a day: a zone that was not told may be another. What is no stamp raises `NoStampError`.
 Limits: an hour that comes twice cannot be told from the first if nothing was logged in between; then it is the first.
 """
 
@@ -32,7 +32,7 @@ class NoStampError(LookupError):
 class Stamps:
     """Reads stamps in the order of their lines; remembers the newest, and the minute that it read last."""
 
-    __slots__ = ("_base", "_latest", "_minute", "newest", "timezone", "year")
+    __slots__ = ("_base", "_latest", "_minute", "_second", "_start", "_zone", "newest", "timezone", "year")
 
     def __init__(self, timezone: tzinfo, year: int | None, latest: int) -> None:
         self.timezone = timezone
@@ -40,30 +40,36 @@ class Stamps:
         self.newest = -1
         """The newest time read so far, or -1."""
         self._latest = latest
-        self._minute = ""
-        self._base = 0
+        self._minute = self._second = ""
+        self._zone = "?"
+        self._base = self._start = 0
 
     @property
     def latest(self) -> int:
-        """No stamp is later (microseconds); a live reader moves it on with its clock."""
+        """About the newest time that a stamp can have (microseconds): a file's last change; a live reader moves it on with its clock."""
         return self._latest
 
     @latest.setter
     def latest(self, at: int) -> None:
+        """Moves the bound on."""
         self._latest = at
-        self._minute = ""
+        self._minute = self._second = ""
 
     def read(self, text: str) -> int:
         """The time that a stamp spells. Raises `NoStampError`."""
         try:
-            at = self._iso(text) if text[:1].isdigit() else self._rfc3164(text)
+            if text[:19] == self._second and text[26:] == self._zone:
+                at = self._start + int(text[20:26])  # most stamps with a fraction share their second with the one before
+            else:
+                at = self._iso(text) if text[:1].isdigit() else self._rfc3164(text)
         except (ValueError, KeyError, OverflowError):
             raise NoStampError(text) from None
-        return self.clamp(at)
+        return at if at <= self.newest else self.clamp(at)
 
     def clamp(self, at: int) -> int:
-        """A time as it counts: no later than ``latest``."""
-        at = min(at, self._latest)
+        """A time as it counts: a day past ``latest`` at most, so that one mad stamp cannot make all that follow it late."""
+        if at > self._latest + DAY:
+            at = self._latest + DAY
         if at > self.newest:
             self.newest = at
         return at
@@ -91,7 +97,12 @@ class Stamps:
             local = datetime.fromisoformat(day)
             self._base = (local.replace(tzinfo=_zone(zone)) - EPOCH) // TICK if zone else self._local(local)
             self._minute = minute
-        return self._base + int(seconds) * SECOND + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
+        start = self._base + int(seconds) * SECOND
+        if not fraction:
+            return start
+        if zone and len(fraction) == 6:
+            self._second, self._zone, self._start = text[:19], zone, start
+        return start + int(fraction[:6].ljust(6, "0"))
 
     def _guess_year(self, month: int, day: int, hour: int, minute: int) -> int:
         """The start of a minute whose year was not written."""

@@ -1,0 +1,1 @@
+"""Tests of Gatepost; the tree mirrors src/gatepost."""
