@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from gatepost.core.access import Entry, Lists, own_entries
-from gatepost.core.brake import Braking
+from gatepost.core.brake import BRAKE_LEAST, Braking
 from gatepost.core.counters import KIND_OF, Counter, counter
 from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.deeds import AnyDeed
@@ -61,7 +61,7 @@ class Engine:
         self.holdings = Holdings(self.limits.decisions)
         self.known = Known(self.limits.known)
         self.good = Recent(GOOD_FOR, self.limits.good)
-        self.braking = Braking()
+        self.braking = Braking(max(4 * BRAKE_LEAST, self.limits.decisions))
         self.rules: tuple[Rule, ...] = ()
         self.counters: tuple[Counter, ...] = ()
         self._picky = False
@@ -122,6 +122,7 @@ class Engine:
             "known": self.known.pairs.dropped,
             "good": self.good.dropped,
             "decisions": self.holdings.dropped,
+            "braking": self.braking.dropped,
             "late": self.late,
         }
 
@@ -243,7 +244,7 @@ class Engine:
             return
         if rule.action == "block" and rule.counts != "held":
             yield from self._count_held(decision, fact, view, place)
-        if self.brake and subject.by == "client":
+        if subject.by == "client":
             yield from self._brake(decision, view)
 
     def look_up(self, subject: Subject) -> None:
@@ -275,7 +276,7 @@ class Engine:
         at, rule = decision.start, decision.rule
         good = self.good.has(view.client, at) or (decision.subject.text == view.wide and self.good.has(view.wide, at))
         too_many = self.braking.pull(rule, decision.subject.text, at, good)
-        if too_many is None:
+        if too_many is None or not self.brake:
             return
         hit = self.braking.good_clients(rule)
         self.set_rules(tuple(structs.replace(each, mode="observe") if each.name == rule else each for each in self.rules))
