@@ -148,7 +148,7 @@ def _windows_out(windows: Windows) -> _Windows:
     return _Windows(
         [_window_out(key, window) for key, window in sorted(windows.young.items())],
         [_window_out(key, window) for key, window in sorted(windows.old.items())],
-        sorted(windows.silences.items()),
+        list(windows.silences.items()),
         windows.dropped,
         windows.turn_at,
     )
@@ -157,6 +157,6 @@ def _windows_out(windows: Windows) -> _Windows:
 def _windows_in(windows: Windows, kept: _Windows) -> None:
     windows.young = {each.key: _window_in(each) for each in kept.young}
     windows.old = {each.key: _window_in(each) for each in kept.old}
-    windows.silences = {key: [(start, until) for start, until in spans] for key, spans in kept.silences}
+    windows.silences = dict(kept.silences)
     windows.dropped = kept.dropped
     windows.turn_at = kept.turn_at

@@ -114,9 +114,10 @@ def _lift(engine: Engine, deed: Lift) -> Iterator[Effect]:
             names[standing.subject.text] = None
             yield engine.holdings.release(standing, deed.at, "lifted")
     for counter in engine.counters:
-        for name in names:
-            counter.windows.clear(name)
-            counter.windows.silences.pop(name, None)
+        for subject in cleared:
+            if subject.by == counter.rule.by:
+                counter.windows.clear(subject.text)
+                counter.windows.silences.pop(subject.text, None)
     if deed.grace > deed.at:
         engine.graces[deed.subject.text] = deed.grace
 
@@ -168,12 +169,11 @@ def _is_about(key: str, subject: Subject, inside: Network | None) -> bool:
 
 
 def _pause(engine: Engine, deed: Pause) -> Iterator[Effect]:
-    engine.paused_until = deed.until
-    if deed.until <= deed.at:
-        engine.paused_until = 0
-        for counter in engine.counters:
-            if counter.rule.holds:
-                counter.windows.silences.clear()
+    engine.paused_until = deed.until if deed.until > deed.at else 0
+    for counter in engine.counters:
+        if counter.rule.holds:  # its silences come from pauses alone, and end with them
+            counter.windows.end_silences(max(deed.until, deed.at))
+    if not engine.paused_until:
         return
     for standing in engine.holdings.standing(deed.at):
         if standing.rule and standing.holds:
