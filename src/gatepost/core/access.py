@@ -52,6 +52,10 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
         """The protocols that it counts on, spelled out."""
         return self.protocols or PROTOCOLS
 
+    def in_force(self, at: int) -> bool:
+        """Whether it counts at a time."""
+        return not self.expires or at < self.expires
+
     def trusts(self, counts: str) -> bool:
         """Whether rules that count such facts leave its clients alone."""
         return self.verb == "allow" and (self.detection or (self.logins and counts == "auth_failed"))
@@ -111,16 +115,22 @@ class Lists:
 
     __slots__ = ("_by_length", "_inside", "entries")
 
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, entries: tuple[Entry, ...], now: int = 0) -> None:
         check_entries(entries)
         self.entries = entries
+        self.expire(now)
         found: dict[int, dict[int, dict[int, list[Entry]]]] = {4: {}, 6: {}}
         for entry in entries:
             for net in entry.networks:
                 shift = net.max_prefixlen - net.prefixlen
                 found[net.version].setdefault(shift, {}).setdefault(int(net.network_address) >> shift, []).append(entry)
-        self._inside = {(version, shift): _numbers(entries, version, shift) for version, shift in ((4, 8), (6, 64), (6, 80))}
         self._by_length = {version: [(shift, lengths[shift]) for shift in sorted(lengths)] for version, lengths in found.items()}
+
+    def expire(self, now: int) -> bool:
+        """Lets expired entries share no network any more; whether there are any, so that views must be made anew."""
+        allowed = [entry for entry in self.entries if entry.verb == "allow" and entry.in_force(now)]
+        self._inside = {(version, shift): _numbers(allowed, version, shift) for version, shift in ((4, 8), (6, 64), (6, 80))}
+        return not all(entry.in_force(now) for entry in self.entries)
 
     def covering(self, client: Client) -> tuple[Entry, ...]:
         """The entries whose prefix covers a client, the most specific first."""
@@ -129,18 +139,17 @@ class Lists:
         return tuple(entry for shift, table in self._by_length[found.version] for entry in table.get(number >> shift, ()))
 
     def shares(self, client: Client, length4: int, length6: int) -> bool:
-        """Whether a client's network of that length (/24; /64 or /48) holds an address or prefix of the allow list."""
+        """Whether a client's network of that length (/24; /64 or /48) holds an address or prefix that the allow list names now."""
         found = ip_address(client)
         shift = 32 - length4 if found.version == 4 else 128 - length6
         return int(found) >> shift in self._inside[found.version, shift]
 
 
 def _numbers(entries: Iterable[Entry], version: int, shift: int) -> frozenset[int]:
-    """The networks, as numbers without their last ``shift`` bits, that hold an allow entry at least as long."""
+    """The networks, as numbers without their last ``shift`` bits, that hold a prefix of the entries, at least as long."""
     return frozenset(
         int(net.network_address) >> shift
         for entry in entries
-        if entry.verb == "allow"
         for net in entry.networks
         if net.version == version and net.max_prefixlen - net.prefixlen <= shift
     )

@@ -140,10 +140,11 @@ class Engine:
         """Has every client looked up anew: lists or prefix lengths changed."""
         self._views.clear()
 
-    def entry_for(self, view: View, at: int, protocol: Protocol, stage: QuestionStage) -> Entry | None:
-        """The most specific list entry that covers a client, a protocol and a stage."""
-        for entry in view.entries:
-            if (entry.expires and entry.expires <= at) or protocol not in entry.on:
+    @staticmethod
+    def entry_for(entries: tuple[Entry, ...], at: int, protocol: Protocol, stage: QuestionStage) -> Entry | None:
+        """The first of the entries, the most specific first, that covers a protocol and a stage."""
+        for entry in entries:
+            if protocol not in entry.on or not entry.in_force(at):
                 continue
             if entry.verb == "deny" or (entry.relay if stage == "relay" else entry.detection or entry.logins):
                 return entry
@@ -210,7 +211,7 @@ class Engine:
         """Whether a network holds a trusted or a known client: then nobody is held for his neighbours."""
         if self.known.in_network(view.network, fact.at) or self.lists.shares(view.client, 24, 48):
             return True
-        return any(entry.verb == "allow" for entry in view.entries)
+        return any(entry.verb == "allow" and entry.in_force(self.newest) for entry in view.entries)
 
     def _impose(self, fired: Counter, marks: list[int], fact: Fact, view: View, place: int) -> Iterator[Effect]:
         """A rule fired: decide, remember, tell; and count the hold itself where a rule does."""
@@ -318,6 +319,12 @@ class Engine:
     def _index(self) -> None:
         self._picky = any(each.rule.forgive_known for each in self.counters)
         self._tables = {kind: {} for kind in Fact.__subclasses__() if kind is not Refused}
+    def set_lists(self, entries: tuple[Entry, ...]) -> None:
+        """Puts entries in force. Raises ValueError, before anything changed, where they contradict each other."""
+        self.lists = Lists(entries, self.newest)
+        self.forget_views()
+        self._turn_at = 0
+
         for each in self.counters:
             table = self._tables[KIND_OF[each.rule.counts]]
             for protocol in each.protocols:
@@ -331,12 +338,18 @@ class Engine:
                 each.windows.turn(now)
         for name in [name for name, until in self.graces.items() if until + LATE <= now]:
             del self.graces[name]
-        self._turn_at = min((each.windows.turn_at for each in self.counters), default=now + LATE)
+        if self.lists.expire(now):
+            self.forget_views()
+        turns = [each.windows.turn_at for each in self.counters] or [now + LATE]
+        self._turn_at = min(turns + [entry.expires for entry in self.lists.entries if entry.expires > now])
 
     def _apply_other(self, entry: AnyFact | AnyDeed) -> tuple[Effect, ...]:
         """Deeds; and `Refused` facts, which are evidence and move the time on."""
         if isinstance(entry, Refused):
-            self.newest = max(self.newest, entry.at)
+            self.late += entry.at < self.newest - LATE
+            if entry.at > self.newest:
+                self.newest = entry.at
+                self._turn()
             return ()
         return do(self, entry)  # type: ignore[arg-type]
 

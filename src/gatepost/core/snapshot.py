@@ -110,6 +110,7 @@ def load(data: bytes) -> Engine:
     engine.brake = state.brake
     for name in _NUMBERS:
         setattr(engine, name, state.numbers[name])
+    engine.lists.expire(engine.newest)
     return engine
 
 

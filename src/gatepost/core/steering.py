@@ -36,8 +36,7 @@ def _adopt_rules(engine: Engine, deed: AdoptRules) -> Iterator[Effect]:
 
 
 def _adopt_lists(engine: Engine, deed: AdoptLists) -> Iterator[Effect]:
-    engine.lists = Lists(deed.entries)
-    engine.forget_views()
+    engine.set_lists(deed.entries)
     for standing in engine.holdings.standing(deed.at):
         lifted = _allowed(engine, standing, deed.at)
         if lifted:
