@@ -21,7 +21,7 @@ from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, F
 from gatepost.core.holdings import Holdings
 from gatepost.core.rules import PRESETS, Rule, check_rules
 from gatepost.core.steering import do
-from gatepost.core.subjects import Client, Subject
+from gatepost.core.subjects import Client, Subject, name_of, pair
 from gatepost.core.trust import GOOD_FOR, Known, Recent, View
 from gatepost.core.windows import LATE, PLACE_BITS, Windows, places
 
@@ -151,7 +151,7 @@ class Engine:
         return None
 
     def _judge(self, view: View, at: int, protocol: Protocol, stage: QuestionStage, account: str) -> Verdict:
-        entry = self.entry_for(view, at, protocol, stage) if view.entries else None
+        entry = self.entry_for(view.entries, at, protocol, stage) if view.entries else None
         if entry is not None and entry.verb == "deny":
             return Refuse("denied", entry=entry)
         picky = entry is not None or bool(self.graces)
@@ -159,7 +159,7 @@ class Engine:
         for decision in self.holdings.on(view, account):
             if not decision.covers(at, protocol, stage):
                 continue
-            if (picky or decision.subject.by == "account") and self._excused(decision, entry, view, at, account):
+            if (picky or decision.subject.by == "account") and self._excused(decision, entry, view, at, stage, account):
                 continue
             if decision.action == "block":
                 return Refuse(decision.rule or "administrator", decision=decision)
@@ -167,13 +167,14 @@ class Engine:
                 slowest = decision
         return Allow(entry) if slowest is None else Delay(slowest.delay, slowest)
 
-    def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, account: str) -> bool:
+    def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, stage: QuestionStage, account: str) -> bool:
         """Whether a decision leaves this client alone: list entries go before decisions, known clients before holds of their account."""
         if decision.subject.by == "account":
-            return self.known.has(account, view, at) or bool(decision.rule and self._in_grace((account,), at))
-        if entry is not None and (entry.relay or entry.trusts(decision.counts)):
+            return self.known.has(account, view, at) or bool(decision.rule and self._in_grace((f"account {account}",), at))
+        if entry is not None and (stage == "relay" or entry.trusts(decision.counts)):
             return True
-        return bool(decision.rule) and self._in_grace(view.prefixes, at)
+        names = view.prefixes if decision.subject.by != "pair" else (*view.prefixes, name_of(decision.subject), *_pair_names(account, view))
+        return bool(decision.rule) and self._in_grace(names, at)
 
     def _in_grace(self, names: tuple[str, ...], at: int) -> bool:
         return bool(self.graces) and any(self.graces.get(name, 0) > at for name in names)
@@ -199,11 +200,13 @@ class Engine:
         rule, at = each.rule, fact.at
         account: str = getattr(fact, "account", "")
         if rule.by == "account":
-            return not self._in_grace((account,), at)
-        entry = self.entry_for(view, at, fact.protocol, "connect") if view.entries else None
+            return not self._in_grace((f"account {account}",), at)
+        entry = self.entry_for(view.entries, at, fact.protocol, "connect") if view.entries else None
         if (entry is not None and entry.trusts(rule.counts)) or self._in_grace(view.prefixes, at):
             return False
-        if rule.forgive_known and rule.by != "pair" and self.known.has(account, view, at):
+        if rule.by == "pair":
+            return not (self.graces and self._in_grace((f"pair {each.key(fact, view)}", *_pair_names(account, view)), at))
+        if rule.forgive_known and self.known.has(account, view, at):
             return False
         return not (rule.counts == "held" and rule.by == "network" and self._good_network(view, fact))
 
@@ -316,15 +319,15 @@ class Engine:
         self._index()
         self._turn_at = 0
 
-    def _index(self) -> None:
-        self._picky = any(each.rule.forgive_known for each in self.counters)
-        self._tables = {kind: {} for kind in Fact.__subclasses__() if kind is not Refused}
     def set_lists(self, entries: tuple[Entry, ...]) -> None:
         """Puts entries in force. Raises ValueError, before anything changed, where they contradict each other."""
         self.lists = Lists(entries, self.newest)
         self.forget_views()
         self._turn_at = 0
 
+    def _index(self) -> None:
+        self._picky = any(each.rule.forgive_known for each in self.counters)
+        self._tables = {kind: {} for kind in Fact.__subclasses__() if kind is not Refused}
         for each in self.counters:
             table = self._tables[KIND_OF[each.rule.counts]]
             for protocol in each.protocols:
@@ -352,6 +355,11 @@ class Engine:
                 self._turn()
             return ()
         return do(self, entry)  # type: ignore[arg-type]
+
+
+def _pair_names(account: str, view: View) -> tuple[str, ...]:
+    """The names of the pairs that an account and a client make."""
+    return (f"pair {pair(account, view.client)}", f"pair {pair(account, view.home)}") if account else ()
 
 
 def _is_bad(session: Fact) -> bool:
