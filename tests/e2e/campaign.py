@@ -78,7 +78,9 @@ class Place:
         """Failing POP3 log-ins, several in a connection."""
         return [lambda: self.at(source).pop3_guess(GUESSED, ["wrong"] * each, port)] * connections
 
-    def smtp_guesses(self, source: str, connections: int, each: int, user: str = GUESSED, port: int = 25, hello: bytes = b"EHLO x.example") -> list[Job]:
+    def smtp_guesses(
+        self, source: str, connections: int, each: int, user: str = GUESSED, port: int = 25, hello: bytes = b"EHLO x.example"
+    ) -> list[Job]:
         """Failing SMTP log-ins, several in a session."""
         commands = auth_commands(user, "wrong") * each
         return [lambda: self.at(source).talk(commands, port, hello)] * connections
@@ -206,5 +208,3 @@ def drive(acts: list[Act], width: int = 60) -> None:
         mixed += [jobs.pop(0) for jobs in waiting]
         waiting = [jobs for jobs in waiting if jobs]
     together(mixed, width)
-
-
