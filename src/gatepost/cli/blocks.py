@@ -55,7 +55,7 @@ def _why(block: dict[str, Any]) -> str:
 @options.as_json
 def add(prefix: str, hold_for: str, reason: str, protocols: tuple[str, ...], config_path: str | None, as_json: bool) -> None:
     """Hold an address or network by hand."""
-    asked = {"prefix": prefix, "hold_for": hold_for, "reason": reason, "protocols": protocols}
+    asked = {"prefix": prefix, "for": hold_for, "reason": reason, "protocols": protocols}
     found = ask("POST", "/api/v1/blocks", asked, config_path=config_path)
     if as_json:
         print_json(found)
@@ -105,7 +105,7 @@ def _told_released(released: list[dict[str, Any]], nothing: str) -> None:
 @options.as_json
 def pause(hold_for: str, config_path: str | None, as_json: bool) -> None:
     """Lift all holds of rules at once, and only watch for a while. Lists and blocks by hand stay."""
-    found = ask("POST", "/api/v1/pause", {"hold_for": hold_for}, config_path=config_path)
+    found = ask("POST", "/api/v1/pause", {"for": hold_for}, config_path=config_path)
     if as_json:
         print_json(found)
         return

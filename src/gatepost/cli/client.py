@@ -69,7 +69,7 @@ def ask(method: str, path: str, body: Any = None, query: dict[str, str] | None =
     finally:
         link.close()
     is_json = "json" in answer.headers.get("content-type", "")
-    found = json.loads(text) if is_json else text.decode()
+    found: Any = json.loads(text) if is_json else text.decode()
     if answer.status == 422:
         raise BadInputError(found["detail"])
     if answer.status >= 400:

@@ -6,7 +6,7 @@ Limits: list entries are access.py's.
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from gatepost.admin.desk import Desk, Who
 from gatepost.core.access import prefixes
@@ -14,7 +14,7 @@ from gatepost.core.decisions import Decision, Release
 from gatepost.core.deeds import Hold, Lift, Pause
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
-from gatepost.core.spans import Span
+from gatepost.core.spans import HOUR, Span
 from gatepost.core.subjects import Subject, account, prefix_text
 
 
@@ -22,7 +22,7 @@ class AddBlock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hold an address or network by hand."""
 
     prefix: Annotated[str, Meta(title="Address", description="An address or prefix.", max_length=100, examples=["203.0.113.0/24"])]
-    hold_for: Annotated[Span, Meta(title="For", description="How long: 1s to 400d.", examples=["1d"])]
+    hold_for: Annotated[Span, Meta(title="For", description="How long: 1s to 400d.", examples=["1d"])] = field(name="for")
     reason: Annotated[str, Meta(title="Reason", description="What you want to remember about it.", max_length=500)] = ""
     protocols: Annotated[tuple[Protocol, ...], Meta(title="Protocols", description="Where it holds; empty: everywhere.")] = ()
 
@@ -37,7 +37,7 @@ class Unblock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class PauseFor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Lift all holds of rules, and only watch for a while."""
 
-    hold_for: Annotated[Span, Meta(title="For", description="How long: 1s to 400d.", examples=["1h"])] = Span(3_600_000_000)
+    hold_for: Annotated[Span, Meta(title="For", description="How long: 1s to 400d.", examples=["1h"])] = field(name="for", default=Span(HOUR))
 
 
 class Block(Struct, frozen=True, kw_only=True):
