@@ -1,7 +1,7 @@
 """What shows the world what stands.
 
-Job: the contract of mirrors, and the view of the engine that they read. Promise: a mirror is told what is dirty and reads what stands, so it coalesces
-and cannot overflow. Limits: a mirror decides nothing.
+Job: the contract of mirrors, and the view of the engine that they read. Promise: a mirror is told what is dirty and reads what stands, so it
+coalesces and cannot overflow. Limits: a mirror decides nothing.
 """
 
 from collections.abc import Iterable
@@ -29,6 +29,13 @@ class Standing:
     def decisions(self, at: int) -> list[Decision]:
         """All decisions that stand at a time, watched ones included."""
         return self._engine.holdings.standing(at)
+
+    def about(self, text: str, at: int) -> list[Decision]:
+        """The decisions that hold one subject, named by its text, at a time: what a mirror asks when the subject is dirty."""
+        holdings = self._engine.holdings
+        numbers = (*holdings.by_address.get(text, ()), *holdings.by_account.get(text, ()))
+        found = (holdings.decisions[number] for number in numbers)
+        return [decision for decision in found if decision.holds and decision.start <= at < decision.until]
 
     def decision(self, number: int) -> Decision | None:
         """A decision by its number, as it is now; None once it is forgotten."""
