@@ -274,7 +274,12 @@ class Smtpd(Cleanup):
         "non-SMTP": non_smtp,
         **dict.fromkeys(QUIET, quiet),
     }
-    by_id: ClassVar[Mapping[str, Callable[[Any, int, str, str], Yield]]] = {**Cleanup.by_id, "clie": _client, "prox": _proxy_reject, "too ": _too_many}
+    by_id: ClassVar[Mapping[str, Callable[[Any, int, str, str], Yield]]] = {
+        **Cleanup.by_id,
+        "clie": _client,
+        "prox": _proxy_reject,
+        "too ": _too_many,
+    }
 
 
 @lru_cache(maxsize=4096)
