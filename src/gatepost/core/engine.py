@@ -167,7 +167,7 @@ class Engine:
         for decision in self.holdings.on(view, account):
             if not decision.covers(at, protocol, stage):
                 continue
-            if (picky or decision.subject.by == "account") and self._excused(decision, entry, view, at, account):
+            if (picky or decision.subject.by == "account") and self._excused(decision, entry, view, at, stage, account):
                 continue
             if decision.action == "block":
                 return Refuse(decision.rule or "administrator", decision=decision)
@@ -175,11 +175,11 @@ class Engine:
                 slowest = decision
         return Allow(entry) if slowest is None else Delay(slowest.delay, slowest)
 
-    def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, account: str) -> bool:
+    def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, stage: QuestionStage, account: str) -> bool:
         """Whether a decision leaves this client alone: list entries go before decisions, known clients before holds of their account."""
         if decision.subject.by == "account":
             return self.known.has(account, view, at) or bool(decision.rule and self._in_grace((account,), at))
-        if entry is not None and (entry.relay or entry.trusts(decision.counts)):
+        if entry is not None and (stage == "relay" or entry.trusts(decision.counts)):
             return True
         return bool(decision.rule) and self._in_grace(view.prefixes, at)
 
