@@ -34,9 +34,7 @@ from gatepost.core.spans import DAY, HOUR, MINUTE, SECOND, Span
 from gatepost.core.subjects import Client, Subject, pair, wider
 
 BASE = 1_700_000_000 * SECOND
-CLIENTS = tuple(
-    map(Client, ("192.0.2.1", "192.0.2.2", "192.0.3.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8:1::1", "10.0.0.1"))
-)
+CLIENTS = tuple(map(Client, ("192.0.2.1", "192.0.2.2", "192.0.3.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8:1::1", "10.0.0.1")))
 ACCOUNTS = ("a@x", "b@x", "a@x from 192.0.2.1", "192.0.2.1")
 """Two names, and two that would be mistaken for a pair and an address where kinds of subject are not told apart."""
 NETWORKS = ("192.0.2.0/24", "192.0.2.0/28", "192.0.2.2", "192.0.0.0/16", "0.0.0.0/0", "2001:db8::/48", "2001:db8::/64", "2001:db8::/32", "::/0")
@@ -57,8 +55,20 @@ def times(*values: int) -> st.SearchStrategy[Span]:
 @st.composite
 def rules(draw: st.DrawFn, name: str) -> Rule:
     """A valid rule that fires soon."""
-    counts = draw(some("connected", "auth_failed", "held", "bad_session", "rejected", "protocol_abused", "recipients", "message_accepted",
-                       "message_bounced", "auth_succeeded"))
+    counts = draw(
+        some(
+            "connected",
+            "auth_failed",
+            "held",
+            "bad_session",
+            "rejected",
+            "protocol_abused",
+            "recipients",
+            "message_accepted",
+            "message_bounced",
+            "auth_succeeded",
+        )
+    )
     on = ("smtp",) if counts in SMTP_ONLY else draw(some(("smtp", "imap"), ("imap",), ("smtp",), ("imap", "smtp", "http")))
     by = draw(some("client", "network") if counts in NAMELESS else some("client", "account", "network", "pair"))
     threshold = draw(some(2, 1, 3, 4))
@@ -97,8 +107,20 @@ def rules(draw: st.DrawFn, name: str) -> Rule:
 
 RULE_SETS = st.integers(1, 4).flatmap(lambda many: st.tuples(*[rules(f"rule-{number}") for number in range(many)]))
 
-PREFIXES = ("192.0.2.1", "192.0.2.0/24", "192.0.2.1-192.0.2.9", "192.0.3.1", "192.0.0.0/16", "10.0.0.0/8", "2001:db8::1", "2001:db8::/64",
-            "2001:db8::/48", "2001:db8:1::1", "2001:db8::", "2001:db8::/32")
+PREFIXES = (
+    "192.0.2.1",
+    "192.0.2.0/24",
+    "192.0.2.1-192.0.2.9",
+    "192.0.3.1",
+    "192.0.0.0/16",
+    "10.0.0.0/8",
+    "2001:db8::1",
+    "2001:db8::/64",
+    "2001:db8::/48",
+    "2001:db8:1::1",
+    "2001:db8::",
+    "2001:db8::/32",
+)
 
 
 @st.composite

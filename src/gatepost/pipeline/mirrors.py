@@ -1,0 +1,88 @@
+"""What shows the world what stands.
+
+Job: the contract of mirrors, and the view of the engine that they read. Promise: a mirror is told what is dirty and reads what stands, so it
+coalesces and cannot overflow. Limits: a mirror decides nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from msgspec import Struct
+
+from gatepost.core.access import Entry
+from gatepost.core.decisions import Decision, Effect
+from gatepost.core.engine import Engine
+
+
+class Standing:
+    """What stands: decisions that hold, list entries, graces. Read by mirrors, status and lists of blocks; changed by the engine alone."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def holds(self, at: int) -> list[Decision]:
+        """The decisions that turn away or slow down at a time, in the order in which they were made."""
+        return [decision for decision in self._engine.holdings.standing(at) if decision.holds]
+
+    def decisions(self, at: int) -> list[Decision]:
+        """All decisions that stand at a time, watched ones included."""
+        return self._engine.holdings.standing(at)
+
+    def about(self, text: str, at: int) -> list[Decision]:
+        """The decisions that hold one subject, named by its text, at a time: what a mirror asks when the subject is dirty."""
+        holdings = self._engine.holdings
+        numbers = (*holdings.by_address.get(text, ()), *holdings.by_account.get(text, ()))
+        found = (holdings.decisions[number] for number in numbers)
+        return [decision for decision in found if decision.holds and decision.start <= at < decision.until]
+
+    def decision(self, number: int) -> Decision | None:
+        """A decision by its number, as it is now; None once it is forgotten."""
+        return self._engine.holdings.decisions.get(number)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The deny and allow lists."""
+        return self._engine.lists.entries
+
+    def graces(self, at: int) -> dict[str, int]:
+        """Addresses and networks that no rule holds until a time."""
+        return {name: until for name, until in self._engine.graces.items() if until > at}
+
+
+class MirrorState(Struct, kw_only=True):
+    """How a mirror is doing, for status and metrics."""
+
+    name: str
+    working: bool = True
+    """False where it cannot enforce; `problem` says why and what cures it."""
+    problem: str = ""
+    decided: int = 0
+    """Elements that should be in force."""
+    enforced: int = 0
+    """Elements that were there when it last looked."""
+    mended: int = 0
+    """Differences that it found and mended since the start."""
+    unenforced: int = 0
+    """Decisions that it cannot carry out (accounts, delays)."""
+    last_us: int = 0
+    """How long the last change took, in microseconds."""
+
+
+class Mirror(Protocol):
+    """Shows what stands: a kernel's packet filter, a list that others fetch."""
+
+    def mark(self, effects: Iterable[Effect]) -> None:
+        """These effects came up; look at what stands for their subjects. Returns at once."""
+
+    def mark_lists(self) -> None:
+        """The lists changed. Returns at once."""
+
+    async def settled(self) -> None:
+        """Returns when all that was marked so far is in force, or known to have failed."""
+
+    async def run(self) -> None:
+        """Works until it is cancelled; then leaves or lifts what stands, as set."""
+
+    def state(self) -> MirrorState:
+        """How it is doing."""

@@ -1,0 +1,124 @@
+"""What a store keeps, and how it is asked.
+
+Job: the contract that memory.py and sqlite.py keep alike. Promise: what `write` was given is there after any crash of the process, whole or not at
+all: entries, cursors and what administrators own, in one transaction. Limits: synchronous; the journal's thread is its only writer.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from gatepost.core.deeds import AdoptLists, AdoptRules, Forget, Hold, Lift, Pause
+from gatepost.core.facts import (
+    AuthFailed,
+    AuthSucceeded,
+    Connected,
+    MessageAccepted,
+    MessageBounced,
+    ProtocolAbused,
+    Refused,
+    Rejected,
+    SessionEnded,
+)
+from gatepost.core.spans import decode_span, encode_span
+
+Entry = (
+    Connected
+    | SessionEnded
+    | AuthFailed
+    | AuthSucceeded
+    | MessageAccepted
+    | Rejected
+    | MessageBounced
+    | ProtocolAbused
+    | Refused
+    | AdoptRules
+    | AdoptLists
+    | Hold
+    | Lift
+    | Forget
+    | Pause
+)
+"""What the order is made of: facts that inlets report, and deeds. `Held` facts are the engine's own and never stored."""
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=encode_span)
+_DECODER = msgspec.msgpack.Decoder(list[Entry], dec_hook=decode_span)
+
+
+def encode_entries(entries: list[Any]) -> bytes:
+    """Entries as a journal row holds them."""
+    return _ENCODER.encode(entries)
+
+
+def decode_entries(data: bytes) -> list[Entry]:
+    """The entries of a journal row. Raises ValueError where it is none."""
+    return _DECODER.decode(data)
+
+
+class StoreError(Exception):
+    """The store cannot do what it was asked: disk full, locked, corrupt, or of a newer version. The text names the cure."""
+
+
+class Audit(Struct, frozen=True, kw_only=True):
+    """Who did what to what administrators own, from what to what."""
+
+    at: int
+    """Microseconds since 1970 UTC."""
+    who: str
+    """The administrator's name, or ``gatepost`` for the program itself."""
+    action: str
+    """As ``rules.set``, ``access.allow``, ``blocks.add``."""
+    subject: str = ""
+    """What it was done to: a rule's name, a prefix, a client."""
+    before: str = ""
+    """JSON of what it was."""
+    after: str = ""
+    """JSON of what it is."""
+    reason: str = ""
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """What one transaction writes."""
+
+    first: int = 0
+    """The place of the first entry; entries follow each other without a gap."""
+    entries: list[Any] = []
+    cursors: dict[str, bytes] = {}
+    """How far each inlet has read, by its name, and what its reader remembers; opaque to the store."""
+    audit: list[Audit] = []
+
+
+class Recovered(Struct, frozen=True, kw_only=True):
+    """What a store remembers when it is opened."""
+
+    snapshot: bytes | None = None
+    """The newest snapshot of the engine."""
+    place: int = 0
+    """The place of the newest entry that the snapshot has seen."""
+    last: int = 0
+    """The place of the newest entry in the journal, or ``place`` where there is none."""
+    cursors: Mapping[str, bytes] = {}
+
+
+class Store(Protocol):
+    """A journal, a snapshot, cursors and the audit trail."""
+
+    def open(self) -> Recovered:
+        """Opens the store, brought to this version. Raises StoreError."""
+
+    def entries_after(self, place: int) -> Iterator[tuple[int, Entry]]:
+        """The journal's entries behind a place, each with its own, in order. Raises StoreError where it is damaged."""
+
+    def write(self, batch: Batch) -> None:
+        """Writes a batch in one transaction. Raises StoreError; then nothing of it is there."""
+
+    def save_snapshot(self, place: int, data: bytes) -> None:
+        """Keeps a snapshot of the engine as it was after the entry at ``place``, and drops the journal up to it. Raises StoreError."""
+
+    def audit(self, limit: int = 100, before: int = 0) -> list[tuple[int, Audit]]:
+        """The audit trail, newest first, each line with its number; ``before`` a number goes on from there."""
+
+    def close(self) -> None:
+        """Closes the store; nothing is written afterwards."""
