@@ -31,7 +31,11 @@ def pages() -> dict[str, str]:
 
 def rules() -> str:
     """The page about a file of rules and lists."""
-    reasons = ["| counts | reasons |", "|---|---|", *(f"| `{kind}` | {', '.join(f'`{each}`' for each in known)} |" for kind, known in REASONS.items())]
+    reasons = [
+        "| counts | reasons |",
+        "|---|---|",
+        *(f"| `{kind}` | {', '.join(f'`{each}`' for each in known)} |" for kind, known in REASONS.items()),
+    ]
     counts = ["| counts | what is added up |", "|---|---|", *(f"| `{name}` | {words} |" for name, words in PLURALS.items())]
     return _page(
         "# Reference: rules and lists",
@@ -43,7 +47,7 @@ def rules() -> str:
         "In a story a rule is written on one line: `rule NAME field=value ...`, with `on=smtp,imap`.",
         _table(Rule),
         "## where",
-        "In TOML `where.reason = \"...\"`, in a story `where.reason=...`.",
+        'In TOML `where.reason = "..."`, in a story `where.reason=...`.',
         _table(Where),
         "### What can be counted",
         "\n".join(counts),
