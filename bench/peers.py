@@ -63,6 +63,14 @@ def alone() -> list[str]:
     return ["unshare", "-n", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"] if allowed else []
 
 
+def lines_with(path: Path, text: str) -> int:
+    """Lines of a file that hold a text; the file is not kept in memory, or the next child would seem to need as much."""
+    if not path.exists():
+        return 0
+    with path.open(errors="replace") as lines:
+        return sum(text in line for line in lines)
+
+
 # grep ------------------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -130,11 +138,10 @@ def run_fail2ban(log: Path) -> Usage:
         (home / "etc" / "fail2ban.local").write_text(f"[DEFAULT]\n{files}[Definition]\n{files}")
         command = [*alone(), "fail2ban-server", "-f", "-c", str(home / "etc"), "-s", f"{home}/sock", "-p", f"{home}/pid", "start"]
         usage = measure.run_until_idle(command, at_most=FAIL2BAN_AT_MOST)
-        said = (home / "log").read_text(errors="replace") if (home / "log").exists() else ""
-        found, bans = said.count("] Found "), said.count("] Ban ")
+        found, bans = lines_with(home / "log", "] Found "), lines_with(home / "log", "] Ban ")
         if usage.status or not found:
-            raise measure.RunError(f"fail2ban did not get through the log; it said: {said[-300:]}")
-        return Usage(usage.wall, usage.cpu, usage.rss, 0, f"{found} found, {bans} bans")
+            raise measure.RunError("fail2ban did not get through the log")
+        return replace(usage, note=f"{found} found, {bans} bans")
 
 
 # CrowdSec --------------------------------------------------------------------------------------------------------------------------------------
@@ -194,8 +201,7 @@ def run_crowdsec(log: Path) -> Usage:
         replay = [str(package / CROWDSEC), "-c", str(config), "-dsn", f"file://{log}", "-type", "syslog"]
         said = home / "said"
         usage = measure.run([*alone(), *replay], stderr=said)
-        overflows = said.read_text(errors="replace").count(" performed '")
-        return Usage(usage.wall, usage.cpu, usage.rss, usage.status, f"{overflows} overflows")
+        return replace(usage, note=f"{lines_with(said, ' performed ')} overflows")
 
 
 PEERS = (

@@ -146,13 +146,12 @@ def growth(title: str, gatepost: Gatepost, rounds: int, cases: Sequence[tuple[st
     if why:
         return Part(title, head, [], [], [why])
     runs: list[list[Usage]] = [[] for _ in cases]
-    decisions = [0] * len(cases)
-    out = cases[0][1].with_name("replay.json")
+    outs = [log.with_name(f"replay-{at}.json") for at, (_, log, _) in enumerate(cases)]
     for number in range(rounds):
         for at, (name, log, options) in enumerate(cases):
             print(f"{title}, round {number + 1}: {name} ...", file=sys.stderr)
-            runs[at].append(gatepost.replay(log, *options, out=out))
-            decisions[at] = len(json.loads(out.read_text())["decisions"])
+            runs[at].append(gatepost.replay(log, *options, out=outs[at]))
+    decisions = [len(json.loads(out.read_text())["decisions"]) for out in outs]
     rows, data = [], []
     for at, (name, log, _) in enumerate(cases):
         usage, truth = measure.middle(runs[at]), truth_of(log)
@@ -235,10 +234,10 @@ def part_right(gatepost: Gatepost, options: argparse.Namespace) -> Part:
 
 PARTS: dict[str, Callable[[Gatepost, argparse.Namespace], Part]] = {
     "peers": part_peers,
-    "right": part_right,
     "lines": part_lines,
     "addresses": part_addresses,
     "rules": part_rules,
+    "right": part_right,
 }
 
 

@@ -141,7 +141,6 @@ class Reference:
         self.paused_until = 0
         self.newest = 0
         self.late = 0
-        self.turned_away = 0
         self.counted: list[Counted] = []
         self.silences: list[Silence] = []
         self.standing: list[Standing] = []
@@ -256,7 +255,6 @@ class Reference:
         if fact.evidence_only or isinstance(fact, Refused):
             return
         if self.judge(self._as_question(fact)).word == "refuse":
-            self.turned_away += 1
             return
         if isinstance(fact, AuthSucceeded):
             self.deeds.append(Good(fact.at, fact.client, fact.account))

@@ -52,6 +52,10 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
         """The protocols that it counts on, spelled out."""
         return self.protocols or PROTOCOLS
 
+    def in_force(self, at: int) -> bool:
+        """Whether it counts at a time."""
+        return not self.expires or at < self.expires
+
     def trusts(self, counts: str) -> bool:
         """Whether rules that count such facts leave its clients alone."""
         return self.verb == "allow" and (counts == "auth_failed" if self.logins else self.detection)
@@ -116,33 +120,38 @@ class Lists:
 
     __slots__ = ("_by_length", "_inside", "entries")
 
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, entries: tuple[Entry, ...], now: int = 0) -> None:
         check_entries(entries)
         self.entries = entries
+        self.expire(now)
         found: dict[int, dict[int, dict[int, list[Entry]]]] = {4: {}, 6: {}}
         for entry in entries:
             for net in entry.networks:
                 shift = net.max_prefixlen - net.prefixlen
                 found[net.version].setdefault(shift, {}).setdefault(int(net.network_address) >> shift, []).append(entry)
-        self._inside = {(version, shift): _numbers(entries, version, shift) for version, shift in ((4, 8), (6, 64), (6, 80))}
         self._by_length = {version: [(shift, lengths[shift]) for shift in sorted(lengths)] for version, lengths in found.items()}
+
+    def expire(self, now: int) -> bool:
+        """Lets expired entries share no network any more; whether there are any, so that views must be made anew."""
+        allowed = [entry for entry in self.entries if entry.verb == "allow" and entry.in_force(now)]
+        self._inside = {(version, shift): _numbers(allowed, version, shift) for version, shift in ((4, 8), (6, 64), (6, 80))}
+        return not all(entry.in_force(now) for entry in self.entries)
 
     def covering(self, version: int, number: int) -> tuple[Entry, ...]:
         """The entries whose prefix covers an address, the most specific first."""
         return tuple(entry for shift, table in self._by_length[version] for entry in table.get(number >> shift, ()))
 
     def shares(self, version: int, number: int, length6: int) -> bool:
-        """Whether the network of an address (IPv4: /24; IPv6: /64 or /48) holds an address or prefix of the allow list."""
+        """Whether the network of an address (IPv4: /24; IPv6: /64 or /48) holds an address or prefix that the allow list names now."""
         shift = 8 if version == 4 else 128 - length6
         return number >> shift in self._inside[version, shift]
 
 
 def _numbers(entries: Iterable[Entry], version: int, shift: int) -> frozenset[int]:
-    """The networks, as numbers without their last ``shift`` bits, that hold an allow entry at least as long."""
+    """The networks, as numbers without their last ``shift`` bits, that hold a prefix of the entries, at least as long."""
     return frozenset(
         int(net.network_address) >> shift
         for entry in entries
-        if entry.verb == "allow"
         for net in entry.networks
         if net.version == version and net.max_prefixlen - net.prefixlen <= shift
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from gatepost.core.access import Entry, Lists, own_entries
-from gatepost.core.brake import Braking
+from gatepost.core.brake import BRAKE_LEAST, Braking
 from gatepost.core.counters import KIND_OF, Counter, counter, is_bad
 from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.deeds import AnyDeed
@@ -21,7 +21,7 @@ from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, F
 from gatepost.core.holdings import Holdings
 from gatepost.core.rules import PRESETS, Rule, check_rules
 from gatepost.core.steering import do
-from gatepost.core.subjects import Client, Subject, numbered
+from gatepost.core.subjects import Client, Subject, name_of, numbered, pair
 from gatepost.core.trust import GOOD_FOR, Known, Recent, View
 from gatepost.core.windows import LATE, PLACE_BITS, Windows, places
 
@@ -61,7 +61,7 @@ class Engine:
         self.holdings = Holdings(self.limits.decisions)
         self.known = Known(self.limits.known)
         self.good = Recent(GOOD_FOR, self.limits.good)
-        self.braking = Braking()
+        self.braking = Braking(max(4 * BRAKE_LEAST, self.limits.decisions))
         self.rules: tuple[Rule, ...] = ()
         self.counters: tuple[Counter, ...] = ()
         self._picky = False
@@ -131,6 +131,7 @@ class Engine:
             "known": self.known.pairs.dropped,
             "good": self.good.dropped,
             "decisions": self.holdings.dropped,
+            "braking": self.braking.dropped,
             "late": self.late,
         }
 
@@ -149,17 +150,18 @@ class Engine:
         """Has every client looked up anew: lists or prefix lengths changed."""
         self._views.clear()
 
-    def entry_for(self, view: View, at: int, protocol: Protocol, stage: QuestionStage) -> Entry | None:
-        """The most specific list entry that covers a client, a protocol and a stage."""
-        for entry in view.entries:
-            if (entry.expires and entry.expires <= at) or protocol not in entry.on:
+    @staticmethod
+    def entry_for(entries: tuple[Entry, ...], at: int, protocol: Protocol, stage: QuestionStage) -> Entry | None:
+        """The first of the entries, the most specific first, that covers a protocol and a stage."""
+        for entry in entries:
+            if protocol not in entry.on or not entry.in_force(at):
                 continue
             if entry.verb == "deny" or (entry.relay if stage == "relay" else entry.detection or entry.logins):
                 return entry
         return None
 
     def _judge(self, view: View, at: int, protocol: Protocol, stage: QuestionStage, account: str) -> Verdict:
-        entry = self.entry_for(view, at, protocol, stage) if view.entries else None
+        entry = self.entry_for(view.entries, at, protocol, stage) if view.entries else None
         if entry is not None and entry.verb == "deny":
             return Refuse("denied", entry=entry)
         picky = entry is not None or bool(self.graces)
@@ -167,7 +169,7 @@ class Engine:
         for decision in self.holdings.on(view, account):
             if not decision.covers(at, protocol, stage):
                 continue
-            if (picky or decision.subject.by == "account") and self._excused(decision, entry, view, at, account):
+            if (picky or decision.subject.by == "account") and self._excused(decision, entry, view, at, stage, account):
                 continue
             if decision.action == "block":
                 return Refuse(decision.rule or "administrator", decision=decision)
@@ -175,13 +177,14 @@ class Engine:
                 slowest = decision
         return Allow(entry) if slowest is None else Delay(slowest.delay, slowest)
 
-    def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, account: str) -> bool:
+    def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, stage: QuestionStage, account: str) -> bool:
         """Whether a decision leaves this client alone: list entries go before decisions, known clients before holds of their account."""
         if decision.subject.by == "account":
-            return self.known.has(account, view, at) or bool(decision.rule and self._in_grace((account,), at))
-        if entry is not None and (entry.relay or entry.trusts(decision.counts)):
+            return self.known.has(account, view, at) or bool(decision.rule and self._in_grace((f"account {account}",), at))
+        if entry is not None and (stage == "relay" or entry.trusts(decision.counts)):
             return True
-        return bool(decision.rule) and self._in_grace(view.prefixes, at)
+        names = view.prefixes if decision.subject.by != "pair" else (*view.prefixes, name_of(decision.subject), *_pair_names(account, view))
+        return bool(decision.rule) and self._in_grace(names, at)
 
     def _in_grace(self, names: tuple[str, ...], at: int) -> bool:
         return bool(self.graces) and any(self.graces.get(name, 0) > at for name in names)
@@ -198,11 +201,13 @@ class Engine:
         rule, at = each.rule, fact.at
         account: str = getattr(fact, "account", "")
         if rule.by == "account":
-            return not self._in_grace((account,), at)
-        entry = self.entry_for(view, at, fact.protocol, "connect") if view.entries else None
+            return not self._in_grace((f"account {account}",), at)
+        entry = self.entry_for(view.entries, at, fact.protocol, "connect") if view.entries else None
         if (entry is not None and entry.trusts(rule.counts)) or self._in_grace(view.prefixes, at):
             return False
-        if rule.forgive_known and rule.by != "pair" and self.known.has(account, view, at):
+        if rule.by == "pair":
+            return not (self.graces and self._in_grace((f"pair {each.key(fact, view)}", *_pair_names(account, view)), at))
+        if rule.forgive_known and self.known.has(account, view, at):
             return False
         return not (rule.counts == "held" and rule.by == "network" and self._good_network(view, fact))
 
@@ -210,7 +215,7 @@ class Engine:
         """Whether a network holds a trusted or a known client: then nobody is held for his neighbours."""
         if self.known.in_network(view.network, fact.at) or self.lists.shares(*numbered(view.client), 48):
             return True
-        return any(entry.verb == "allow" for entry in view.entries)
+        return any(entry.verb == "allow" and entry.in_force(self.newest) for entry in view.entries)
 
     def _impose(self, fired: Counter, marks: list[int], fact: Fact, view: View, place: int) -> Iterator[Effect]:
         """A rule fired: decide, remember, tell; and count the hold itself where a rule does."""
@@ -244,7 +249,7 @@ class Engine:
             return
         if rule.action == "block" and rule.counts != "held":
             yield from self._count_held(decision, fact, view, place)
-        if self.brake and subject.by == "client":
+        if subject.by == "client":
             yield from self._brake(decision, view)
 
     def look_up(self, subject: Subject) -> None:
@@ -279,7 +284,7 @@ class Engine:
         at, rule = decision.start, decision.rule
         good = self.good.has(view.client, at) or (decision.subject.text == view.wide and self.good.has(view.wide, at))
         too_many = self.braking.pull(rule, decision.subject.text, at, good)
-        if too_many is None:
+        if too_many is None or not self.brake:
             return
         hit = self.braking.good_clients(rule)
         self.set_rules(tuple(structs.replace(each, mode="observe") if each.name == rule else each for each in self.rules))
@@ -318,6 +323,12 @@ class Engine:
         self._index()
         self._turn_at = 0
 
+    def set_lists(self, entries: tuple[Entry, ...]) -> None:
+        """Puts entries in force. Raises ValueError, before anything changed, where they contradict each other."""
+        self.lists = Lists(entries, self.newest)
+        self.forget_views()
+        self._turn_at = 0
+
     def _index(self) -> None:
         self._picky = any(each.rule.forgive_known for each in self.counters)
         self._tables = {kind: {} for kind in Fact.__subclasses__() if kind is not Refused}
@@ -334,11 +345,22 @@ class Engine:
                 each.windows.turn(now)
         for name in [name for name, until in self.graces.items() if until + LATE <= now]:
             del self.graces[name]
-        self._turn_at = min((each.windows.turn_at for each in self.counters), default=now + LATE)
+        if self.lists.expire(now):
+            self.forget_views()
+        turns = [each.windows.turn_at for each in self.counters] or [now + LATE]
+        self._turn_at = min(turns + [entry.expires for entry in self.lists.entries if entry.expires > now])
 
     def _apply_other(self, entry: AnyFact | AnyDeed) -> tuple[Effect, ...]:
         """Deeds; and `Refused` facts, which are evidence and move the time on."""
         if isinstance(entry, Refused):
-            self.newest = max(self.newest, entry.at)
+            self.late += entry.at < self.newest - LATE
+            if entry.at > self.newest:
+                self.newest = entry.at
+                self._turn()
             return ()
         return do(self, entry)  # type: ignore[arg-type]
+
+
+def _pair_names(account: str, view: View) -> tuple[str, ...]:
+    """The names of the pairs that an account and a client make."""
+    return (f"pair {pair(account, view.client)}", f"pair {pair(account, view.home)}") if account else ()

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from gatepost.core.decisions import Decision, Expire, Release
 from gatepost.core.facts import Protocol
-from gatepost.core.subjects import Subject, network, pair
+from gatepost.core.subjects import Subject, name_of, network, pair
 from gatepost.core.trust import View
 from gatepost.core.windows import LATE
 
@@ -32,7 +32,7 @@ class Holdings:
         """Every decision that is remembered, by its number, in the order in which they were made."""
         self.by_address: dict[str, list[int]] = {}
         self.by_account: dict[str, list[int]] = {}
-        """By account, and by pair."""
+        """By account and by pair, the kind before the text: an account can be named like a pair."""
         self.lengths: dict[tuple[int, int], None] = {}
         """Prefix lengths in use besides the usual ones, each with its IP version, in the order in which they came."""
         self._ends: list[tuple[int, int]] = []
@@ -42,7 +42,7 @@ class Holdings:
         """Takes in a decision; returns what had to be released to make room."""
         freed = self._make_room(decision.start)
         self.decisions[decision.number] = decision
-        self._table(decision).setdefault(decision.subject.text, []).append(decision.number)
+        self._table(decision).setdefault(name_of(decision.subject), []).append(decision.number)
         heappush(self._ends, (decision.until, decision.number))
         return freed
 
@@ -62,7 +62,7 @@ class Holdings:
         decisions, by_address = self.decisions, self.by_address
         found = [decisions[number] for text in view.prefixes if text in by_address for number in reversed(by_address[text])]
         if account and self.by_account:
-            for text in dict.fromkeys((account, pair(account, view.client), pair(account, view.wide))):
+            for text in (f"account {account}", f"pair {pair(account, view.client)}", f"pair {pair(account, view.home)}"):
                 found += [decisions[number] for number in reversed(self.by_account.get(text, ()))]
         return found
 
@@ -104,7 +104,7 @@ class Holdings:
         """Takes up what was dumped; ``told`` are the numbers of those whose end was told already."""
         for decision in decisions:
             self.decisions[decision.number] = decision
-            self._table(decision).setdefault(decision.subject.text, []).append(decision.number)
+            self._table(decision).setdefault(name_of(decision.subject), []).append(decision.number)
             if decision.number in told:
                 self._leaves.append((decision.until + LATE, decision.number))
             else:
@@ -137,7 +137,7 @@ class Holdings:
 
     def _drop(self, number: int) -> Decision:
         decision = self.decisions.pop(number)
-        table, text = self._table(decision), decision.subject.text
+        table, text = self._table(decision), name_of(decision.subject)
         table[text].remove(number)
         if not table[text]:
             del table[text]

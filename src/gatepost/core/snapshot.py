@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from gatepost.core.access import Entry
+from gatepost.core.brake import Lately
 from gatepost.core.decisions import Decision
 from gatepost.core.engine import Engine, Limits
 from gatepost.core.rules import Rule
@@ -64,7 +65,12 @@ _DECODER = msgspec.msgpack.Decoder(_State, dec_hook=decode_span)
 def dump(engine: Engine) -> bytes:
     """All that an engine remembers, as bytes; equal states give equal bytes."""
     numbers = {name: getattr(engine, name) for name in _NUMBERS}
-    numbers |= {"known": engine.known.pairs.dropped, "good": engine.good.dropped, "decisions": engine.holdings.dropped}
+    numbers |= {
+        "known": engine.known.pairs.dropped,
+        "good": engine.good.dropped,
+        "decisions": engine.holdings.dropped,
+        "braking": engine.braking.dropped,
+    }
     return _ENCODER.encode(
         _State(
             version=VERSION,
@@ -78,7 +84,7 @@ def dump(engine: Engine) -> bytes:
             graces=sorted(engine.graces.items()),
             known=list(engine.known.pairs.last.items()),
             good=list(engine.good.last.items()),
-            braking=sorted((rule, [(name, at, good) for name, (at, good) in held.items()]) for rule, held in engine.braking.held.items()),
+            braking=[(rule, [(name, *what) for name, what in lately.held.items()]) for rule, lately in engine.braking.rules.items()],
             numbers=numbers,
             brake=engine.brake,
         )
@@ -104,10 +110,12 @@ def load(data: bytes) -> Engine:
     engine.known.pairs.dropped = state.numbers.pop("known")
     engine.good.last.update(state.good)
     engine.good.dropped = state.numbers.pop("good")
-    engine.braking.held = {rule: {name: (at, good) for name, at, good in held} for rule, held in state.braking}
+    engine.braking.dropped = state.numbers.pop("braking")
+    engine.braking.rules = {rule: Lately(held) for rule, held in state.braking}
     engine.brake = state.brake
     for name in _NUMBERS:
         setattr(engine, name, state.numbers[name])
+    engine.lists.expire(engine.newest)
     return engine
 
 
@@ -146,7 +154,7 @@ def _windows_out(windows: Windows) -> _Windows:
     return _Windows(
         [_window_out(key, window) for key, window in sorted(windows.young.items())],
         [_window_out(key, window) for key, window in sorted(windows.old.items())],
-        sorted(windows.silences.items()),
+        list(windows.silences.items()),
         windows.dropped,
         windows.turn_at,
     )
@@ -155,6 +163,6 @@ def _windows_out(windows: Windows) -> _Windows:
 def _windows_in(windows: Windows, kept: _Windows) -> None:
     windows.young = {each.key: _window_in(each) for each in kept.young}
     windows.old = {each.key: _window_in(each) for each in kept.old}
-    windows.silences = {key: [(start, until) for start, until in spans] for key, spans in kept.silences}
+    windows.silences = dict(kept.silences)
     windows.dropped = kept.dropped
     windows.turn_at = kept.turn_at

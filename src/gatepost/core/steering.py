@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from gatepost.core.access import Lists, Network
+from gatepost.core.access import Network
 from gatepost.core.decisions import Decision, Effect, Impose
 from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import Protocol
 from gatepost.core.rules import check_rules
-from gatepost.core.subjects import Client, Subject, network, prefix_text
+from gatepost.core.subjects import Client, Subject, name_of, network, pair, prefix_text
 
 if TYPE_CHECKING:
     from gatepost.core.engine import Engine
@@ -36,8 +36,7 @@ def _adopt_rules(engine: Engine, deed: AdoptRules) -> Iterator[Effect]:
 
 
 def _adopt_lists(engine: Engine, deed: AdoptLists) -> Iterator[Effect]:
-    engine.lists = Lists(deed.entries)
-    engine.forget_views()
+    engine.set_lists(deed.entries)
     for standing in engine.holdings.standing(deed.at):
         lifted = _allowed(engine, standing, deed.at)
         if lifted:
@@ -49,11 +48,12 @@ def _allowed(engine: Engine, standing: Decision, at: int) -> tuple[Protocol, ...
     held = prefix_of(standing.subject)
     if held is None or standing.watched:
         return ()
-    view = engine.view(Client(str(held.network_address)))
+    covering = engine.lists.covering(held.version, int(held.network_address))
+    whole = tuple(entry for entry in covering if any(_within(held, net) for net in entry.networks))
     found = []
     for protocol in standing.protocols:
-        entry = engine.entry_for(view, at, protocol, "connect")
-        if entry is not None and entry.trusts(standing.counts) and any(_within(held, wide) for wide in entry.networks):
+        entry = engine.entry_for(whole, at, protocol, "connect")
+        if entry is not None and entry.trusts(standing.counts):
             found.append(protocol)
     return tuple(found)
 
@@ -104,21 +104,22 @@ def _hold(engine: Engine, deed: Hold) -> Iterator[Effect]:
 
 
 def _lift(engine: Engine, deed: Lift) -> Iterator[Effect]:
-    names = dict.fromkeys((deed.subject.text,))
     inside = prefix_of(deed.subject)
-    if deed.subject.by == "client" and inside is not None:
-        view = engine.view(Client(str(inside.network_address)))
-        names.update(dict.fromkeys(view.prefixes if inside.prefixlen == inside.max_prefixlen else (deed.subject.text,)))
+    cleared = [deed.subject]
+    if deed.subject.by == "client" and inside is not None and inside.prefixlen == inside.max_prefixlen:
+        cleared.append(Subject("client", engine.view(Client(deed.subject.text)).home))
     for standing in engine.holdings.standing(deed.at):
         if _touches(standing.subject, deed.subject, inside):
-            names[standing.subject.text] = None
+            cleared.append(standing.subject)
             yield engine.holdings.release(standing, deed.at, "lifted")
     for counter in engine.counters:
-        for name in names:
-            counter.windows.clear(name)
-            counter.windows.silences.pop(name, None)
+        for subject in cleared:
+            if subject.by == counter.rule.by:
+                counter.windows.clear(subject.text)
+                counter.windows.silences.pop(subject.text, None)
     if deed.grace > deed.at:
-        engine.graces[deed.subject.text] = deed.grace
+        engine.graces[name_of(deed.subject)] = deed.grace
+        engine.look_up(deed.subject)
 
 
 def _touches(standing: Subject, lifted: Subject, inside: Network | None) -> bool:
@@ -126,7 +127,7 @@ def _touches(standing: Subject, lifted: Subject, inside: Network | None) -> bool
     if standing == lifted:
         return True
     if inside is None or standing.by == "account":
-        return standing.by == "pair" and standing.text.startswith(f"{lifted.text} from ")
+        return standing.by == "pair" and standing.text.rpartition(" from ")[0] == lifted.text
     if lifted.by == "pair":
         return False
     other = prefix_of(standing)
@@ -134,46 +135,34 @@ def _touches(standing: Subject, lifted: Subject, inside: Network | None) -> bool
 
 
 def _forget(engine: Engine, deed: Forget) -> Iterator[Effect]:
-    subject = deed.subject
-    if subject.by == "account":
-        engine.known.forget(account=subject.text)
-    inside = prefix_of(subject)
+    subject, inside = deed.subject, prefix_of(deed.subject)
     for counter in engine.counters:
         for table in (counter.windows.young, counter.windows.old, counter.windows.silences):
-            for key in [key for key in table if _is_about(key, subject, inside)]:
+            for key in [key for key in table if _is_about(Subject(counter.rule.by, key), subject, inside)]:
                 del table[key]
-    if inside is not None:
-        engine.known.forget(homes=tuple(dict.fromkeys(name for name in _homes(engine) if _is_about(name, subject, inside))))
-        for name in [name for name in engine.good.last if _is_about(name, subject, inside)]:
-            del engine.good.last[name]
+    engine.known.forget(lambda account, home: _is_about(Subject("pair", pair(account, home)), subject, inside))
+    for name in [name for name in engine.good.last if _is_about(Subject("client", name), subject, inside)]:
+        del engine.good.last[name]
     yield from ()
 
 
-def _homes(engine: Engine) -> Iterator[str]:
-    return (name.partition(" ")[0] for name in engine.known.pairs.last)
-
-
-def _is_about(key: str, subject: Subject, inside: Network | None) -> bool:
-    """Whether a key of a window is about a subject: the same account, or an address in it; a home (/24, /64) around it too."""
-    account, _, place = key.rpartition(" from ")
-    if subject.text in (key, account):
-        return True
-    if inside is None:
+def _is_about(counted: Subject, subject: Subject, inside: Network | None) -> bool:
+    """Whether what is remembered of one is about the other: the same account, or an address in it; a home (/24, /64) around it too."""
+    account, _, place = counted.text.rpartition(" from ")
+    if counted.by == "account" or subject.by == "account":
+        return counted == subject or (counted.by == "pair" and subject.by == "account" and account == subject.text)
+    if subject.by == "pair" and (counted.by != "pair" or account != subject.text.rpartition(" from ")[0]):
         return False
-    try:
-        other = network(place)
-    except ValueError:
-        return False
-    return _within(other, inside) or (_within(inside, other) and other.prefixlen >= (24 if other.version == 4 else 64))
+    other = network(place)
+    return inside is not None and (_within(other, inside) or (_within(inside, other) and other.prefixlen >= (24 if other.version == 4 else 64)))
 
 
 def _pause(engine: Engine, deed: Pause) -> Iterator[Effect]:
-    engine.paused_until = deed.until
-    if deed.until <= deed.at:
-        engine.paused_until = 0
-        for counter in engine.counters:
-            if counter.rule.holds:
-                counter.windows.silences.clear()
+    engine.paused_until = deed.until if deed.until > deed.at else 0
+    for counter in engine.counters:
+        if counter.rule.holds:  # its silences come from pauses alone, and end with them
+            counter.windows.end_silences(max(deed.until, deed.at))
+    if not engine.paused_until:
         return
     for standing in engine.holdings.standing(deed.at):
         if standing.rule and standing.holds:

@@ -29,6 +29,11 @@ class Subject(Struct, frozen=True, order=True, gc=False):
         return f"{self.by} {self.text}"
 
 
+def name_of(subject: Subject) -> str:
+    """A text that no subject of another kind has: accounts are named by strangers, and can be named like a pair or an address."""
+    return subject.text if subject.by in ("client", "network") else f"{subject.by} {subject.text}"
+
+
 def address(text: str) -> IPv4Address | IPv6Address:
     """The address that a text spells: brackets, an ``IPv6:`` tag (RFC 5321, 4.1.3) and a zone are taken off, IPv4-mapped IPv6 is IPv4.
 

@@ -4,7 +4,7 @@ Job: the known pairs (the law, 11), the clients that did good (the law, 12), and
 bounded; beyond the bound the oldest leave and are counted. Limits: nothing here decides.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from gatepost.core.access import Entry
 from gatepost.core.spans import DAY
@@ -94,11 +94,11 @@ class Known:
         """Whether anybody is known from a network (/24, /48)."""
         return any(self.pairs.has(name, at) for name in self._networks.get(network, ()))
 
-    def forget(self, account: str = "", homes: tuple[str, ...] = ()) -> None:
-        """Forgets an account, or all accounts known from some places."""
+    def forget(self, is_meant: Callable[[str, str], bool]) -> None:
+        """Forgets the pairs of account and home that are meant."""
         for name in list(self.pairs.last):
-            home, _, of = name.partition(" ")
-            if (account and of == account) or home in homes:
+            home, _, account = name.partition(" ")
+            if is_meant(account, home):
                 del self.pairs.last[name]
                 self._leave(name)
 

@@ -93,7 +93,7 @@ class Windows:
         """Windows by key: a lone mark, a sorted list of marks, or what the rule's way of counting needs."""
         self.old: dict[str, Any] = {}
         self.silences: dict[str, list[tuple[int, int]]] = {}
-        """Spans in which a key is not counted, because a decision that holds nothing stands (the law, 3)."""
+        """Spans, as (until, start) and sorted so, in which a key is not counted because a decision that holds nothing stands (the law, 3)."""
         self.dropped = 0
         self.turn_at = 0
 
@@ -102,7 +102,7 @@ class Windows:
         self.old = self.young
         self.young = {}
         self.turn_at = now + self.span + LATE
-        ended = [key for key, spans in self.silences.items() if spans[-1][1] + LATE <= now]
+        ended = [key for key, spans in self.silences.items() if spans[-1][0] + LATE <= now]
         for key in ended:
             del self.silences[key]
 
@@ -130,13 +130,26 @@ class Windows:
         self.old.pop(key, None)
 
     def silence(self, key: str, start: int, until: int) -> None:
-        """Counts nothing of a key in [start, until)."""
-        self.silences.setdefault(key, []).append((start, until))
+        """Counts nothing of a key in [start, until). Where too many keys are silent, the one silenced longest ago is counted again."""
+        spans = [span for span in self.silences.pop(key, ()) if span[0] > start - LATE]
+        insort(spans, (until, start))
+        self.silences[key] = spans
+        if len(self.silences) > 2 * self.half:
+            del self.silences[next(iter(self.silences))]
+            self.dropped += 1
 
     def is_silent(self, key: str, at: int) -> bool:
         """Whether a key is not counted at a time."""
-        spans = self.silences.get(key)
-        return spans is not None and any(start <= at < until for start, until in reversed(spans))
+        for until, start in reversed(self.silences.get(key, ())):
+            if until <= at:
+                return False
+            if start <= at:
+                return True
+        return False
+
+    def end_silences(self, at: int) -> None:
+        """Has every silence end at a time at the latest."""
+        self.silences = {key: sorted((min(until, at), start) for until, start in spans) for key, spans in self.silences.items()}
 
     def count(self, key: str, new: int, weight: int) -> list[int] | None:
         """Counts a fact at mark ``new``, ``weight`` times. Returns the marks that fire, the key's window being cleared, or None.

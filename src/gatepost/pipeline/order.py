@@ -41,8 +41,9 @@ class Order:
 
     def do(self, deed: AnyDeed) -> tuple[Effect, ...]:
         """A deed is done. Raises ValueError where it contradicts itself; then nothing changed."""
+        effects = self._apply(deed, self.place + 1)
         self.place += 1
-        return self._apply(deed, self.place)
+        return effects
 
     def judge(self, question: Question) -> Verdict:
         """Whether a client may go on; nothing is counted."""

@@ -1,0 +1,139 @@
+"""The guard at work: facts in, decisions out, in the kernel and on disk.
+
+Job: hand entries to the order, have them journaled, tell the mirrors what is dirty, and announce what is in force. Promise: when `report` or `do`
+returns, the engine has seen the entry; nothing is announced before the mirrors and the store are done with it, or known to have failed.
+Limits: runs on one event loop; `report` and `judge` never wait.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import structs
+
+from gatepost.core.decisions import Effect, Question, Verdict
+from gatepost.core.deeds import AdoptLists, AnyDeed
+from gatepost.core.facts import AnyFact, Fact
+from gatepost.pipeline.mirrors import Mirror, Standing
+from gatepost.pipeline.order import Order
+from gatepost.stores.contract import Audit
+
+TICK = 1.0
+"""Seconds between two looks at what ran out."""
+
+Announce = Callable[[Sequence[Effect]], None]
+"""Told of effects once they are in force; must return at once."""
+
+
+class Journal(Protocol):
+    """Where entries are written down; journal.py has the real one."""
+
+    def add(self, first: int, entries: Sequence[AnyFact | AnyDeed], cursors: Mapping[str, bytes] = {}, audit: Sequence[Audit] = ()) -> None:
+        """Takes entries whose places follow each other. Never blocks."""
+
+    def flush(self) -> None:
+        """Asks to write now. Never blocks."""
+
+    async def stored(self, place: int) -> bool:
+        """Whether the entry at a place reached the disk; returns when that is known."""
+
+
+class Stats:
+    """What came in since the start: facts by kind and protocol, when the last of each came, and who trusted sends most."""
+
+    __slots__ = ("facts", "held", "last", "trusted")
+
+    def __init__(self) -> None:
+        self.facts: Counter[tuple[type[Fact], str]] = Counter()
+        self.last: dict[tuple[type[Fact], str], int] = {}
+        self.trusted: dict[str, Counter[str]] = {}
+        """By protocol, how many facts each trusted client made: one that makes most of them is a proxy that hides the clients."""
+        self.held: Counter[str] = Counter()
+        """Decisions by rule."""
+
+    def count(self, facts: Sequence[Fact]) -> None:
+        """Counts facts."""
+        for fact in facts:
+            self.facts[type(fact), fact.protocol] += 1
+            self.last[type(fact), fact.protocol] = fact.at
+
+
+class Guard:
+    """One running guard."""
+
+    def __init__(self, order: Order, journal: Journal, mirrors: Sequence[Mirror], announce: Announce, now: Callable[[], int]) -> None:
+        self.order = order
+        self.journal = journal
+        self.mirrors = mirrors
+        self.standing = Standing(order.engine)
+        self.stats = Stats()
+        self._announce = announce
+        self._now = now
+        self._announcing: set[asyncio.Task[None]] = set()
+
+    # --- what inlets call
+
+    def report(self, facts: Sequence[AnyFact], inlet: str = "", cursor: bytes = b"") -> None:
+        """Facts happened. ``cursor`` says how far ``inlet`` has read, and is stored with them. No fact is later than its arrival."""
+        now = self._now()
+        facts = [fact if fact.at <= now else structs.replace(fact, at=now) for fact in facts]
+        first = self.order.place + 1
+        followed = self.order.report_all(facts)
+        self.journal.add(first, facts, {inlet: cursor} if inlet else {})
+        self.stats.count(facts)
+        if followed:
+            self._follow([effect for effects in followed for effect in effects])
+
+    def judge(self, question: Question) -> Verdict:
+        """Whether a client may go on; nothing is counted."""
+        return self.order.judge(question)
+
+    def admit(self, question: Question, fact: AnyFact) -> Verdict:
+        """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away."""
+        verdict, effects = self.order.admit(question, fact)
+        self.journal.add(self.order.place, [fact])
+        self.stats.count([fact])
+        if effects:
+            self._follow(effects)
+        return verdict
+
+    # --- what administrators do
+
+    async def do(self, deed: AnyDeed, audit: Audit) -> tuple[Effect, ...]:
+        """Does a deed; returns what followed once it is in force and stored. Raises ValueError where it contradicts itself; then nothing changed."""
+        effects = self.order.do(deed)
+        self.journal.add(self.order.place, [deed], {}, [audit])
+        await self._settle(effects, self.order.place, lists=isinstance(deed, AdoptLists))
+        return effects
+
+    # --- what follows
+
+    def _follow(self, effects: Sequence[Effect]) -> None:
+        task = asyncio.create_task(self._settle(effects, self.order.place))
+        self._announcing.add(task)
+        task.add_done_callback(self._announcing.discard)
+
+    async def _settle(self, effects: Sequence[Effect], place: int, lists: bool = False) -> None:
+        """The kernel first, the disk beside it; then it is announced."""
+        for mirror in self.mirrors:
+            if lists:
+                mirror.mark_lists()
+            mirror.mark(effects)
+        self.journal.flush()
+        await asyncio.gather(*(mirror.settled() for mirror in self.mirrors), self.journal.stored(place))
+        if effects:
+            self._announce(effects)
+
+    async def run(self) -> None:
+        """Looks at what ran out, until it is cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            ended = self.order.advance(self._now())
+            if ended:
+                self._announce(ended)
+
+    async def quiet(self) -> None:
+        """Returns when all that followed so far is announced."""
+        while self._announcing:
+            await asyncio.gather(*self._announcing)

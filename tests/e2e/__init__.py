@@ -1,0 +1,1 @@
+"""End to end: real mail servers in network namespaces of our own, and clients that attack them."""
