@@ -12,6 +12,8 @@ import click
 from gatepost.cli.access import access
 from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
+from gatepost.cli.client import NoDaemonError
+from gatepost.cli.doctor import doctor
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
@@ -25,7 +27,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (replay, parse, rules, check, status, blocks, unblock, pause, resume, access):
+for command in (replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
     gatepost.add_command(command)
 
 
@@ -36,6 +38,9 @@ def main() -> None:
     except BadInputError as wrong:
         click.echo(f"gatepost: {wrong}", err=True)
         sys.exit(2)
+    except NoDaemonError as wrong:
+        click.echo(f"gatepost: {wrong}", err=True)
+        sys.exit(1)
     except BrokenPipeError:
         # The reader of our output has gone, as in `gatepost parse | head`; nothing is left to say.
         sys.stderr.close()

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from gatepost.app import PastLogs
+from gatepost.app.past import PastLogs
 from gatepost.cli import options
 from gatepost.cli.show import local, safe, share
 from gatepost.core.facts import Fact, kind

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from gatepost.aid.replay import Replay, Told
-from gatepost.app import PastLogs
+from gatepost.app.past import PastLogs
 from gatepost.cli import options, replay_table
 from gatepost.cli.parse import understood
 from gatepost.cli.show import print_json

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatepost.aid.replay import Deeds, Replay, Told
-from gatepost.app import PastLogs
+from gatepost.app.past import PastLogs
 from gatepost.cli.parse import understood
 from gatepost.cli.show import console, local, plain, safe, some
 from gatepost.core.facts import PROTOCOLS
