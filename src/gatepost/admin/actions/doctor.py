@@ -1,7 +1,7 @@
 """Does it really work?
 
-Job: look at each inlet, rule, mirror, the store and the clock, and say what is not as it should be. Promise: each finding names its cure, as the line of
-configuration where there is one. Limits: what only the host knows (units, rights of others) is the administrator's to see.
+Job: look at each inlet, rule, mirror, the store and the clock, and say what is not as it should be. Promise: each finding names its cure, as the line
+of configuration where there is one. Limits: what only the host knows (units, rights of others) is for the administrator to see.
 """
 
 from typing import Literal
