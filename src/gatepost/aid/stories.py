@@ -95,22 +95,28 @@ def differences(text: str, name: str = "story") -> list[str]:
     """
     told = play(text, name).split("\n")
     said = text.split("\n")
-    if _essence(said, said) == _essence(told, said):
+    if len(said) == len(told) and all(map(_agree, said, told)):
         return []
-    return list(difflib.unified_diff(said, told, f"{name} (as written)", f"{name} (as it went)", lineterm=""))
+    # What agrees is shown as it was written, so that the difference stands out.
+    written = {_plain(line): line for line in said}
+    shown = [written.get(_plain(line)) or written.get(_bare(line)) or line for line in told]
+    return list(difflib.unified_diff(said, shown, f"{name} (as written)", f"{name} (as it went)", lineterm=""))
 
 
-_EXPLAINED = re.compile(r"^(<< .*?)\s*(\(.*\))$")
+_EXPLAINED = re.compile(r"(<< .*?) ?\(.*\)")
 
 
-def _essence(lines: list[str], written: list[str]) -> list[str]:
-    """The lines without what does not matter in the comparison."""
-    explained = {" ".join(line.split()) for line in written}
-    found = []
-    for line in lines:
-        plain = " ".join(line.split())
-        match = _EXPLAINED.match(plain)
-        if match and plain not in explained:
-            plain = match[1]
-        found.append(plain)
-    return found
+def _plain(line: str) -> str:
+    """A line whose white space does not matter."""
+    return " ".join(line.split())
+
+
+def _bare(line: str) -> str:
+    """A plain line without its explanation."""
+    found = _EXPLAINED.fullmatch(_plain(line))
+    return found[1] if found else _plain(line)
+
+
+def _agree(said: str, told: str) -> bool:
+    """Whether a line went as written; an explanation matters only where the story writes one."""
+    return _plain(said) in (_plain(told), _bare(told))
