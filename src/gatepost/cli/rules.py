@@ -3,7 +3,6 @@
 Job: show rules and presets, and play stories. Promise: what needs no daemon works without one. Limits: it changes no rule.
 """
 
-import sys
 from pathlib import Path
 
 import click
@@ -80,7 +79,7 @@ def test(files: tuple[str, ...], as_json: bool) -> None:
             click.echo("".join(f"{safe(line)}\n" for line in lines), nl=False)
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     if failed:
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _as_object(rule: Rule) -> dict[str, object]:
