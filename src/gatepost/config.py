@@ -7,7 +7,7 @@ default file means the defaults. Limits: rules and lists are no wiring, they liv
 import os
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -38,6 +38,23 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     accounts: Accounts = Accounts()
     logs: Logs = Logs()
+    state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
+    socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
+
+    def paths(self) -> "Paths":
+        """Where state and socket are."""
+        root = os.geteuid() == 0
+        home = Path.home()
+        state = Path("/var/lib/gatepost") if root else Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "gatepost"
+        run = Path("/run") if root or not os.environ.get("XDG_RUNTIME_DIR") else Path(os.environ["XDG_RUNTIME_DIR"])
+        return Paths(state=Path(self.state) if self.state else state, socket=Path(self.socket) if self.socket else run / "gatepost" / "api.sock")
+
+
+class Paths(NamedTuple):
+    """Where things are on this host."""
+
+    state: Path
+    socket: Path
 
 
 def default_file() -> Path:

@@ -9,10 +9,13 @@ from importlib.metadata import version
 
 import click
 
+from gatepost.cli.access import access
+from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
+from gatepost.cli.status import status
 from gatepost.core.faults import BadInputError
 
 
@@ -22,7 +25,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (replay, parse, rules, check):
+for command in (replay, parse, rules, check, status, blocks, unblock, pause, resume, access):
     gatepost.add_command(command)
 
 

@@ -6,12 +6,14 @@ escapes and look-alike spaces are shown, never sent. Limits: only looks.
 
 import sys
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from gatepost.core.spans import encode_span
@@ -63,3 +65,21 @@ def share(part: int, whole: int) -> str:
         return "-"
     percent = 100 * part / whole
     return "100 %" if part == whole else f"{min(percent, 99.99):.2f} %" if percent > 99 else f"{percent:.1f} %"
+
+
+def left(us: int) -> str:
+    """A length of time at a glance, in its two largest units."""
+    seconds = max(0, us // 1_000_000)
+    parts = [(seconds // 86_400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")]
+    shown = [f"{count}{unit}" for count, unit in parts if count]
+    return " ".join(shown[:2]) or "0s"
+
+
+def table(header: tuple[str, ...], rows: Sequence[tuple[object, ...]], bold: int = 0) -> None:
+    """A plain table; column ``bold`` stands out."""
+    found = Table(box=None, pad_edge=False, header_style="dim")
+    for name in header:
+        found.add_column(name, overflow="fold")
+    for row in rows:
+        found.add_row(*(plain(str(cell), "bold" if column == bold else "") for column, cell in enumerate(row)))
+    console().print(found)

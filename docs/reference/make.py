@@ -1,0 +1,172 @@
+"""Writes docs/reference/*.md from the declarations in the code.
+
+Job: turn the msgspec declarations of rules, list entries, settings and facts into tables. Promise: what the pages say of a field is what the code
+says of it; a test holds the committed pages against what this makes. Limits: the prose around the tables stands here, the guides stand elsewhere.
+
+Run it after a change of a declaration: `.venv/bin/python docs/reference/make.py`
+"""
+
+import inspect
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct, structs
+from msgspec.inspect import BoolType, CustomType, IntType, LiteralType, Metadata, StrType, StructType, UnionType, VarTupleType
+
+from gatepost.config import Settings
+from gatepost.core.facts import KINDS, REASONS, Fact
+from gatepost.core.rules import PLURALS, PRESETS, Rule, Where, sentence
+from gatepost.core.spans import Span
+from gatepost.wire.toml_files import EntryLine, RuleFile, write_rules
+
+HERE = Path(__file__).parent
+MADE = "<!-- Made by docs/reference/make.py; change the declaration in the code, then run it again. -->"
+
+
+def pages() -> dict[str, str]:
+    """Each page's file name and text."""
+    return {"rules.md": rules(), "config.md": config(), "facts.md": facts()}
+
+
+def rules() -> str:
+    """The page about a file of rules and lists."""
+    reasons = [
+        "| counts | reasons |",
+        "|---|---|",
+        *(f"| `{kind}` | {', '.join(f'`{each}`' for each in known)} |" for kind, known in REASONS.items()),
+    ]
+    counts = ["| counts | what is added up |", "|---|---|", *(f"| `{name}` | {words} |" for name, words in PLURALS.items())]
+    return _page(
+        "# Reference: rules and lists",
+        MADE,
+        "The fields of a file for `--rules`, and of the rules in a [story](../stories.md). How counting works is told in [the guide](../rules.md).",
+        "## The file",
+        _table(RuleFile),
+        "## [[rule]]",
+        "In a story a rule is written on one line: `rule NAME field=value ...`, with `on=smtp,imap`.",
+        _table(Rule),
+        "## where",
+        'In TOML `where.reason = "..."`, in a story `where.reason=...`.',
+        _table(Where),
+        "### What can be counted",
+        "\n".join(counts),
+        "### Reasons",
+        "\n".join(reasons),
+        "## [[allow]] and [[deny]]",
+        "What the boxes mean is told in [the guide to lists](../access.md). `logins` and `relay` belong to the allow list.",
+        _table(EntryLine),
+        "## Presets",
+        *(part for name in PRESETS for part in _preset(name)),
+    )
+
+
+def _preset(name: Any) -> list[str]:
+    known = PRESETS["standard"] if name != "standard" else ()
+    said = [f"- `{rule.name}`: {sentence(rule)}{' (as in `standard`)' if rule in known else ''}" for rule in PRESETS[name]]
+    written = write_rules(tuple(rule for rule in PRESETS[name] if rule not in known))
+    return [f"### {name}", "\n".join(said), f"```toml\n{written}```"]
+
+
+def config() -> str:
+    """The page about gatepost.toml."""
+    parts = [(field.encode_name, field.type) for field in _info(Settings).fields]
+    tables = [part for name, kind in parts for part in (f"## [{name}]", _first_line(kind.cls), _table(kind.cls))]
+    return _page(
+        "# Reference: gatepost.toml",
+        MADE,
+        "The wiring of an installation. It is looked for as `/etc/gatepost/gatepost.toml`; for a user without root first as `gatepost/gatepost.toml` in "
+        "the XDG configuration folder (`~/.config`). `--config FILE` names another. A file that is not there means the defaults. "
+        "`gatepost check` reads it and names line, field and cure of what is wrong.",
+        "Rules and lists are no wiring: they are in [files of their own](rules.md).",
+        *tables,
+        "## Example",
+        '```toml\n[accounts]\ndefault_domain = "example.org"\n\n[accounts.domains]\nCORP = "corp.example.org"\n\n[logs]\ntimezone = "Europe/Berlin"\n```',
+    )
+
+
+def facts() -> str:
+    """The page about kinds of fact."""
+    common = {field.encode_name for field in structs.fields(Fact)}
+    rows = [
+        f"| `{name}` | {_first_line(kind)} | {', '.join(f'`{field.encode_name}`' for field in structs.fields(kind) if field.encode_name not in common)} |"
+        for name, kind in KINDS.items()
+    ]
+    return _page(
+        "# Reference: kinds of fact",
+        MADE,
+        "What happened, as [`gatepost parse`](../parse.md) prints it and [stories](../stories.md) write it. Every fact has a time (`at`), the `host` that saw "
+        "it, a `protocol`, its finer `service`, and a `client`; `evidence_only` is set where it is kept but never counted.",
+        "| kind | what it says | fields of its own |\n|---|---|---|\n" + "\n".join(rows),
+    )
+
+
+def _page(*parts: str) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+def _first_line(kind: type) -> str:
+    return " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
+
+
+def _info(kind: type[Struct]) -> StructType:
+    return cast(StructType, msgspec.inspect.type_info(kind))
+
+
+def _table(kind: type[Struct]) -> str:
+    rows = ["| field | value | default | meaning |", "|---|---|---|---|"]
+    for field, plain in zip(_info(kind).fields, structs.fields(kind), strict=True):
+        meta = field.type.extra_json_schema or {} if isinstance(field.type, Metadata) else {}
+        default = "required" if field.required else f"`{_written(plain.default if plain.default is not structs.NODEFAULT else {})}`"
+        rows.append(f"| `{field.encode_name}` | {_words(field.type)} | {default} | {_meaning(meta)} |")
+    return "\n".join(rows)
+
+
+def _meaning(meta: dict[str, Any]) -> str:
+    examples = ", ".join(f"`{_written(each)}`" for each in meta.get("examples", ()))
+    said = str(meta.get("description", ""))
+    return f"{said} For example {examples}." if examples else said
+
+
+def _written(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, Span):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(_written(each) for each in value)}]"
+    if isinstance(value, Where) or value == {}:
+        return "{}"
+    if value is None:
+        return "none"
+    return msgspec.json.encode(value).decode()
+
+
+def _words(kind: Any) -> str:
+    """What a field takes, in words."""
+    if isinstance(kind, Metadata):
+        return _words(kind.type)
+    if isinstance(kind, UnionType):
+        return ", or ".join(_words(each) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
+    if isinstance(kind, LiteralType):
+        return ", ".join(f"`{_written(each)}`" for each in kind.values)
+    if isinstance(kind, VarTupleType):
+        inner = kind.item_type
+        return f"tables, see [below](#{_anchor(inner)})" if isinstance(inner, StructType) else f"list of {_words(inner)}"
+    if isinstance(kind, StructType):
+        return f"table, see [{kind.cls.__name__.lower()}](#{kind.cls.__name__.lower()})"
+    if isinstance(kind, IntType):
+        return f"number, {kind.ge} to {kind.le}" if kind.le is not None else "number"
+    if isinstance(kind, CustomType):
+        return "length of time"
+    if isinstance(kind, StrType):
+        return f"text, at most {kind.max_length} characters" if kind.max_length else "text"
+    return {BoolType: "`true` or `false`", msgspec.inspect.DateTimeType: "date and time", msgspec.inspect.DictType: "table of texts"}[type(kind)]
+
+
+def _anchor(kind: StructType) -> str:
+    return "rule" if kind.cls is Rule else "allow-and-deny"
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")
