@@ -12,6 +12,7 @@ import heapq
 import io
 import lzma
 import os
+import re
 import zlib
 from bisect import bisect_right
 from collections import Counter
@@ -29,6 +30,8 @@ LONGEST = 16_384
 """Characters of a line that are kept; the rest of it is dropped. One more is kept of a longer line, so that it can be told from a whole one."""
 BATCH = 512
 """Lines of a batch where files are merged line by line."""
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+"""What the decompressors raise where their data is damaged or cut short."""
 
 
 class Stream(Protocol):
@@ -44,6 +47,7 @@ _MAGIC: tuple[tuple[bytes, Callable[[BinaryIO], Stream]], ...] = (
     (b"BZh", bz2.BZ2File),
     (b"\x28\xb5\x2f\xfd", lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)),
 )
+_HOLE = re.compile(rb"(?m)^\0+")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x1b\f")) + b"\x7f"
 
 
@@ -80,12 +84,12 @@ class LogFile:
         """Its content, decompressed. Raises BadInputError where it cannot be read to its end."""
         try:
             with self._open() as raw:
-                stream = _decompressed(raw)
+                stream = decompressed(raw)
                 while piece := stream.read(SLICE):
                     if self.size:
                         self.done = raw.tell()
                     yield piece
-        except (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as wrong:
+        except DAMAGED as wrong:
             raise BadInputError(
                 f"its compressed data is damaged or cut short ({wrong}); fetch it anew, or pipe what can be unpacked to -", self.name
             ) from None
@@ -97,27 +101,23 @@ class LogFile:
 
     def batches(self) -> Iterator[list[str]]:
         """Its lines, a slice's worth at a time."""
-        rest = b""
+        cutter = Cutter()
         first = True
         for piece in self.slices():
             if first and (piece := piece.lstrip(b"\0")):
-                _check_text(piece, self.name)
+                check_text(piece, self.name)
                 first = False
-            whole, newline, tail = piece.rpartition(b"\n")
-            if not newline:
-                rest = (rest + tail)[: 4 * LONGEST + 4]  # a character is 4 bytes at most
-                continue
-            yield _lines(rest + whole)
-            rest = tail[: 4 * LONGEST + 4]
-        if rest:
-            yield _lines(rest)
+            if lines := cutter.feed(piece):
+                yield lines
+        if lines := cutter.finish():
+            yield lines
 
     def last_line(self) -> str:
         """Its last line; it is read from its end where it is a plain file, else through."""
         last = ""
         try:
             with self._open() as raw:
-                if _magic(raw.read(6)) is None and self.size > SLICE:
+                if magic(raw.read(6)) is None and self.size > SLICE:
                     raw.seek(-SLICE, os.SEEK_END)
                     return _lines(raw.read().rstrip(b"\n"))[-1]
         except OSError as wrong:
@@ -127,24 +127,61 @@ class LogFile:
         return last
 
 
-def _magic(start: bytes) -> Callable[[BinaryIO], Stream] | None:
+class Cutter:
+    """Cuts a stream of bytes into lines; what has no end yet stays, up to what is kept of a line."""
+
+    __slots__ = ("_rest", "pending")
+
+    _KEPT = 4 * LONGEST + 4  # a character is 4 bytes at most
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.pending = 0
+        """Bytes at the end of what was fed that belong to a line without an end."""
+
+    def feed(self, piece: bytes) -> list[str]:
+        """The lines that end in a piece."""
+        whole, newline, tail = piece.rpartition(b"\n")
+        if newline:
+            lines = _lines(self._rest + whole)
+            self._rest, self.pending = tail.lstrip(b"\0")[: self._KEPT], len(tail)
+            return lines
+        self.pending += len(tail)
+        if not self._rest:
+            self._rest = tail.lstrip(b"\0")[: self._KEPT]
+        elif len(self._rest) < self._KEPT:
+            self._rest = (self._rest + tail)[: self._KEPT]
+        return []
+
+    def finish(self) -> list[str]:
+        """The last line, where the stream ended without a newline."""
+        lines = _lines(self._rest) if self._rest else []
+        self._rest, self.pending = b"", 0
+        return lines
+
+
+def magic(start: bytes) -> Callable[[BinaryIO], Stream] | None:
+    """What decompresses a file with such first bytes; None for a plain one."""
     return next((opener for magic, opener in _MAGIC if start.startswith(magic)), None)
 
 
-def _decompressed(raw: io.BufferedReader) -> Stream:
+def decompressed(raw: io.BufferedReader) -> Stream:
     """A stream through the decompressor that its first bytes ask for."""
-    opener = _magic(raw.peek(6)[:6])
+    opener = magic(raw.peek(6)[:6])
     return opener(raw) if opener else raw
 
 
-def _check_text(start: bytes, name: str) -> None:
+def check_text(start: bytes, name: str) -> None:
     """Raises BadInputError where a file starts like no text: more than a tenth of it are control characters."""
     if len(start) - len(start.translate(None, _CONTROL)) > len(start) // 10:
         raise BadInputError("is a binary file, not a log", name)
 
 
 def _lines(data: bytes) -> list[str]:
-    """The lines of a slice, each cut where it is too long. ``\\n`` alone ends a line: other such characters can stand in a peer's text."""
+    """The lines of a slice, each cut where it is too long. ``\\n`` alone ends a line: other such characters can stand in a peer's text. NULs before a
+    line are the hole that truncation leaves under a writer that does not append."""
+    if b"\0" in data:
+        data = _HOLE.sub(b"", data)
     lines = data.decode("utf-8", "replace").split("\n")
     if len(data) > LONGEST:
         return [line if len(line) <= LONGEST else line[: LONGEST + 1] for line in lines]
