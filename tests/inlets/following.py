@@ -1,6 +1,7 @@
 """What the tests of a growing log share: lines that tell a number each, and somebody who stores what an inlet reports."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC
@@ -11,8 +12,6 @@ from gatepost.core.facts import Fact
 from gatepost.inlets.inotify import Inotify
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 
-NOW = 1_795_532_400_000_000
-"""2026-11-24 15:00 UTC."""
 AT_MOST = 60.0
 """Seconds after which a test gives up."""
 
@@ -38,6 +37,11 @@ def number(fact: Fact) -> int:
     return high << 16 | middle << 8 | low
 
 
+def now() -> int:
+    """The time in microseconds: rotation is told by when files were written."""
+    return time.time_ns() // 1000
+
+
 class Desk:
     """Keeps what is reported, as a store does."""
 
@@ -57,11 +61,18 @@ class Desk:
         """The numbers of all lines reported."""
         return [number(fact) for fact in self.facts]
 
-    def inlet(self, path: Path, saved: Mapping[str, bytes] | None = None, inotify: Inotify | None = None, **settings: Any) -> LogFileInlet:
+    def inlet(
+        self,
+        path: Path,
+        saved: Mapping[str, bytes] | None = None,
+        inotify: Inotify | None = None,
+        now: Callable[[], int] = now,
+        **settings: Any,
+    ) -> LogFileInlet:
         """An inlet that goes on from what was reported to this desk."""
         settings = {"grace_s": 0, "poll_ms": 50, **settings}
         cursors = dict(self.cursors) if saved is None else saved
-        return LogFileInlet(LogFileSettings(path=str(path), **settings), self.report, lambda: NOW, cursors, zone=UTC, inotify=inotify)
+        return LogFileInlet(LogFileSettings(path=str(path), **settings), self.report, now, cursors, zone=UTC, inotify=inotify)
 
 
 def follow(inlets: LogFileInlet | Iterable[LogFileInlet], doing: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -11,12 +11,17 @@ import pytest
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.inotify import Inotify
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings, LogFileState
-from tests.inlets.following import NOW, Desk, catch_up, follow, line, lines, until
+from tests.inlets.following import Desk, catch_up, follow, line, lines, until
 
 
 def append(path: Path, text: str) -> None:
     with path.open("a") as file:
         file.write(text)
+
+
+NOON = 1_795_521_600_000_000
+"""2026-11-24 12:00 UTC, which the lines tell."""
+HOUR = 3_600_000_000
 
 
 @pytest.fixture
@@ -375,20 +380,20 @@ def test_nothing_is_later_than_now(log: Path) -> None:
     desk = Desk()
     catch_up(desk.inlet(log))
     append(log, line(0).replace("12:00:00", "23:00:00") + line(1))
-    catch_up(desk.inlet(log))
-    assert [fact.at for fact in desk.facts] == [NOW, NOW - 3 * 3600 * 1_000_000]
+    catch_up(desk.inlet(log, now=lambda: NOON + HOUR))
+    assert [fact.at for fact in desk.facts] == [NOON + HOUR, NOON]
 
 
 def test_state_can_be_written_as_json(log: Path) -> None:
     desk = Desk()
     catch_up(desk.inlet(log))
     append(log, lines(0, 2) + "rubbish\n")
-    inlet = desk.inlet(log)
+    inlet = desk.inlet(log, now=lambda: NOON + HOUR)
     catch_up(inlet)
     state = msgspec.json.decode(msgspec.json.encode(inlet.state()), type=LogFileState)
     assert (state.path, state.lines, state.facts, state.coverage.mail_lines) == (str(log), 3, 2, 2)
-    assert state.last_line_at == NOW - 3 * 3600 * 1_000_000
-    assert state.last_read_at == NOW
+    assert state.last_line_at == NOON
+    assert state.last_read_at == NOON + HOUR
 
 
 def test_settings_are_checked() -> None:

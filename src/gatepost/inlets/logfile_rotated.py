@@ -60,7 +60,7 @@ def look(path: str) -> Found | None:
 
 
 def _unpacked(raw: io.FileIO) -> bytes:
-    stream = decompressed(io.BufferedReader(raw))
+    stream = decompressed(io.BufferedReader(io.FileIO(raw.fileno(), closefd=False)))
     head = b""
     try:
         while len(head) < HEAD and (piece := stream.read(HEAD - len(head))):

@@ -63,11 +63,11 @@ class Source:
                 raise BadInputError("is no regular file; name the file that the mail log is written to", path)
             self.identity = identity(told)
             start = os.pread(self.fd, HEAD, 0)
-            check_text(start.lstrip(b"\0"), path)
             if magic(start[:6]) is not None:
                 self._stream = decompressed(io.BufferedReader(io.FileIO(self.fd, closefd=False)))
                 self.position, self._skip_to = 0, offset
             else:
+                check_text(start.lstrip(b"\0"), path)
                 self.position, self.head = offset, start
         except BaseException:
             os.close(self.fd)
