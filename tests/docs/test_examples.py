@@ -16,7 +16,7 @@ from gatepost.wire.toml_files import read, read_rules
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"(?:^|[|(`] ?|\.venv/bin/)(gatepost [a-z][^`\n|#]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^ *|[|(`] ?|\.venv/bin/)(gatepost [a-z][^`\n|#]*)", re.MULTILINE)
 
 Found = tuple[str, str]
 
@@ -57,7 +57,7 @@ def _commands() -> Iterator[Found]:
 
 
 COMMANDS = list(dict.fromkeys(_commands()))
-TO_COME = ("gatepost run",)
+
 
 
 def test_commands_are_found() -> None:
