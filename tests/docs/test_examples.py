@@ -44,9 +44,9 @@ def test_the_story_goes_as_written(where: str, text: str) -> None:
 @pytest.mark.parametrize(("where", "text"), _fenced("toml"))
 def test_the_file_is_read(where: str, text: str) -> None:
     if _settings(text):
-        assert read(config.Settings, text, where)
+        assert read(config.Settings, text, where) != config.Settings()
     else:
-        assert read_rules(text, where)
+        assert read_rules(text, where).rules()
 
 
 def _commands() -> Iterator[Found]:
@@ -57,7 +57,6 @@ def _commands() -> Iterator[Found]:
 
 
 COMMANDS = list(dict.fromkeys(_commands()))
-
 
 
 def test_commands_are_found() -> None:

@@ -45,9 +45,9 @@ def test_each_rule_of_each_preset_fires_in_a_story_of_that_preset(preset: Preset
     """What strict and relaxed take over from standard unchanged is told by standard's stories."""
     mine = next(each for each in PRESETS[preset] if each.name == rule)
     presets = [name for name, rules in PRESETS.items() if mine in rules]
-    assert any(
-        f"preset {name}" in text and f"({rule}: {mine.threshold} in {mine.window})" in text for text in TEXTS.values() for name in presets
-    ), f"no story of {preset} has {rule} fire"
+    assert any(f"preset {name}" in text and f"({rule}: {mine.threshold} in {mine.window})" in text for text in TEXTS.values() for name in presets), (
+        f"no story of {preset} has {rule} fire"
+    )
 
 
 def _fields() -> list[str]:
