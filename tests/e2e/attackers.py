@@ -15,7 +15,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from tests.e2e.net import Internet, family
 
@@ -133,8 +133,12 @@ class Client:
     def greeted(self, port: int = 25, hello: bytes = b"EHLO client.example") -> Wire:
         """A raw SMTP session after its greeting."""
         wire = self.wire(port)
-        wire.reply()
-        wire.smtp(hello)
+        try:
+            wire.reply()
+            wire.smtp(hello)
+        except BaseException:
+            wire.sock.close()
+            raise
         return wire
 
     def touch(self, port: int) -> None:
@@ -228,13 +232,14 @@ class Client:
             wire.send(b'AUTHENTICATE "PLAIN" "' + plain(user, secret) + b'"\r\n')
             return wire.line()
 
-    def hydra(self, user: str, secrets: Sequence[str], protocol: str, port: int) -> str:
-        """Lets hydra guess, one connection at a time; it cannot choose a source, so the route does."""
+    def hydra(self, user: str, secrets: Sequence[str], protocol: str, port: int, width: int = 1) -> str:
+        """Lets hydra guess, over so many connections; it cannot choose a source, so the route does."""
         self.internet.prefer(self.source, self.target)
         with tempfile.NamedTemporaryFile("w", encoding="ascii") as words:
             words.write("\n".join(secrets) + "\n")
             words.flush()
-            return self.internet.run("hydra", "-l", user, "-P", words.name, "-t", "1", "-s", str(port), "-I", f"{protocol}://{self.target}")
+            options = ["-l", user, "-P", words.name, "-t", str(width), "-s", str(port), "-I"]
+            return self.internet.run("hydra", *options, f"{protocol}://{self.target}")
 
     def swaks(self, *options: str) -> str:
         """One session of swaks."""
@@ -258,7 +263,10 @@ def message(sender: bytes, to: Iterable[bytes], text: bytes = b"Subject: x\r\n\r
     return [b"MAIL FROM:<" + sender + b">", *(b"RCPT TO:<" + one + b">" for one in to), b"DATA", text + b"\r\n."]
 
 
-def together(jobs: Iterable[Callable[[], object]], width: int = 40) -> list[object]:
+Result = TypeVar("Result")
+
+
+def together(jobs: Iterable[Callable[[], Result]], width: int = 40) -> list[Result]:
     """Runs jobs at the same time, in bounded number; the first error is raised."""
     with ThreadPoolExecutor(width) as pool:
         return [done.result() for done in [pool.submit(job) for job in jobs]]

@@ -10,13 +10,15 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from tests.e2e.attackers import HOSTILE_USERS, Client, Host, auth_commands, message, together
+from tests.e2e.attackers import HOSTILE_USERS, Client, Host, Wire, auth_commands, message, together
 from tests.e2e.net import Internet
 
 Job = Callable[[], object]
 FRIEND, BOB, GHOST = b"friend@friend.example", b"bob@example.org", b"ghost@example.org"
 ALICE = ("alice@example.org", "secret-a")
+PROXY = "203.0.113.99"
 GUESSED = "bob@example.org"
 
 
@@ -60,9 +62,7 @@ class Place:
 
         def hold() -> None:
             wires = together([lambda: self.at(source).greeted()] * times, 10)
-            for wire in wires:
-                wire.smtp(b"QUIT")
-                wire.sock.close()
+            together([partial(_quit, wire) for wire in wires], 10)
 
         return [hold]
 
@@ -78,12 +78,15 @@ class Place:
         """Failing POP3 log-ins, several in a connection."""
         return [lambda: self.at(source).pop3_guess(GUESSED, ["wrong"] * each, port)] * connections
 
-    def smtp_guesses(
-        self, source: str, connections: int, each: int, user: str = GUESSED, port: int = 25, hello: bytes = b"EHLO x.example"
-    ) -> list[Job]:
+    def smtp_guesses(self, source: str, connections: int, each: int, user: str = GUESSED, port: int = 25, hello: str = "x.example") -> list[Job]:
         """Failing SMTP log-ins, several in a session."""
         commands = auth_commands(user, "wrong") * each
-        return [lambda: self.at(source).talk(commands, port, hello)] * connections
+        return [lambda: self.at(source).talk(commands, port, b"EHLO " + hello.encode())] * connections
+
+    def by_proxy(self, source: str, times: int, commands: list[bytes]) -> list[Job]:
+        """SMTP sessions of a client that a proxy hands on with XCLIENT."""
+        given = [b"XCLIENT NAME=[UNAVAILABLE] ADDR=" + source.encode(), b"EHLO client.example", *commands]
+        return self.sessions(PROXY, times, given)
 
 
 def honest(place: Place, imap: bool = True) -> list[Act]:
@@ -96,6 +99,7 @@ def honest(place: Place, imap: bool = True) -> list[Act]:
         jobs += [lambda: place.at(alice).pop3_guess(ALICE[0], ["secret-a"])] * 10
         jobs += place.imap_guesses(alice, 2, 2, ALICE[0])
     mail: list[Job] = [lambda: place.at(friend).deliver(["bob@example.org", "carol@example.org"])] * 12
+    mail += [lambda: place.at(friend).swaks("--to", "bob@example.org", "--from", "friend@friend.example")]
     return [Act((alice,), jobs), Act((friend,), mail + place.sessions(friend, 5, []))]
 
 
@@ -129,6 +133,9 @@ def harvesters_of_mail_host(place: Place) -> list[Act]:
         Act(("192.0.2.18",), place.sessions("192.0.2.18", 30, greylisted)),
         Act(("192.0.2.19",), place.sessions("192.0.2.19", 20, chunk, leave=False), "harvesting", "smtp", count=20),
         Act(("192.0.2.20",), place.sessions("192.0.2.20", 25, whole)),
+        # The proxy itself has 39 sessions, and is not held.
+        Act(("192.0.2.21",), place.by_proxy("192.0.2.21", 20, unknown), "harvesting", "smtp", count=20),
+        Act(("192.0.2.22",), place.by_proxy("192.0.2.22", 19, unknown)),
     ]
 
 
@@ -136,7 +143,9 @@ def guessers_of_mail_host(place: Place) -> list[Act]:
     """Failed log-ins through Dovecot, for IMAP, POP3 and Postfix: 50 are held, 49 are not, and a /64 is one guesser."""
     guesses = "password-brute-force"
     many, few = [f"2001:db8:1:a::{n}" for n in range(1, 11)], [f"2001:db8:1:b::{n}" for n in range(1, 8)]
-    hostile_smtp = [job for user in HOSTILE_USERS for job in place.smtp_guesses("192.0.2.14", 1, 6, user, 587, b"EHLO x[6.6.6.6]")]
+    # hydra stops at nothing and counts its connections itself, so it guesses more often than it takes.
+    hydra: list[Job] = [lambda: place.at("192.0.2.23").hydra(GUESSED, [f"guess{n}" for n in range(60)], "smtp", 587, 8)]
+    hostile_smtp = [job for user in HOSTILE_USERS for job in place.smtp_guesses("192.0.2.14", 1, 6, user, 587, "x[6.6.6.6]")]
     hostile_imap = [job for user in HOSTILE_USERS for job in _quoted(place, "192.0.2.15", user, 6)]
     return [
         Act(("192.0.2.9",), place.imap_guesses("192.0.2.9", 10, 5), guesses, "imap", count=50),
@@ -146,6 +155,7 @@ def guessers_of_mail_host(place: Place) -> list[Act]:
         Act(("192.0.2.13",), place.smtp_guesses("192.0.2.13", 7, 7)),
         Act(tuple(many), [job for one in many for job in place.imap_guesses(one, 1, 5)], guesses, "imap", "2001:db8:1:a::/64", 50),
         Act(tuple(few), [job for one in few for job in place.imap_guesses(one, 1, 7)]),
+        Act(("192.0.2.23",), hydra, guesses, "smtp", count=50),
         Act(("192.0.2.14",), hostile_smtp, guesses, "smtp", count=50),
         Act(("192.0.2.15",), hostile_imap, guesses, "imap", count=50),
     ]
@@ -164,7 +174,7 @@ def exim(place: Place) -> list[Act]:
     """Connections, sessions and log-ins with Exim, exact in the same way."""
     unknown, guesses = message(FRIEND, [GHOST])[:2], "password-brute-force"
     users = [user for user in HOSTILE_USERS if "\0" not in user]
-    hostile = [job for user in users for job in place.smtp_guesses("203.0.113.67", 1, 6, user, hello=b"EHLO [6.6.6.6]")]
+    hostile = [job for user in users for job in place.smtp_guesses("203.0.113.67", 1, 6, user, hello="[6.6.6.6]")]
     delivering: list[Job] = [lambda: place.at("203.0.113.62").deliver(["bob@example.org"])] * 49
     return [
         Act(("203.0.113.61",), place.held_open("203.0.113.61", 50), "dos", "smtp", count=50),
@@ -176,6 +186,11 @@ def exim(place: Place) -> list[Act]:
         Act(("203.0.113.67",), hostile, guesses, "smtp", count=50),
         *honest(place, imap=False),
     ]
+
+
+def _quit(wire: Wire) -> None:
+    wire.smtp(b"QUIT")
+    wire.sock.close()
 
 
 def _quoted(place: Place, source: str, user: str, each: int) -> list[Job]:

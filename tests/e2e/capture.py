@@ -22,8 +22,8 @@ DATA = Path(__file__).parents[1] / "data"
 POSTFIX = scenarios_postfix.BOOK.scenarios + scenarios_postfix_more.BOOK.scenarios
 DOVECOT = scenarios_dovecot.BOOK.scenarios + scenarios_dovecot.SYSLOG_ONLY.scenarios
 EXIM = scenarios_exim.BOOK.scenarios
-TRIXIE_KEPT = ("sasl-failures", "sasl-odd", "sasl-hostile-users", "sasl-server-fault", "rejects", "abuse", "deliveries", "authenticated")
-TRIXIE_KEPT += ("postscreen", "xclient")
+TRIXIE_KEPT = ["sasl-failures", "sasl-odd", "sasl-hostile-users", "sasl-server-fault", "rejects", "abuse", "deliveries", "authenticated"]
+TRIXIE_KEPT += ["postscreen", "xclient"]
 DEBIAN_KEPT = ("auth-failures", "rejects", "deliveries", "authenticated")
 PORTS_KEPT = ("sessions", "auth-failures", "rejects", "deliveries")
 UNLOGGED = ("connected", "session_ended")
@@ -45,6 +45,8 @@ SETS: dict[str, list[Scenario]] = {
     "dovecot/own-log": scenarios_dovecot.BOOK.scenarios,
     "dovecot/v24": DOVECOT,
     "postfix/v310": _some(POSTFIX, TRIXIE_KEPT),
+    "postfix/own-log": _some(POSTFIX, ["connects", "sasl-failures", "deliveries"]),
+    "postfix/folded": scenarios_postfix_more.FOLDED.scenarios,
     "exim/recommended": EXIM,
     "exim/debian": [_unlogged(scenario) for scenario in _some(EXIM, DEBIAN_KEPT)],
     "exim/with-ports": _some(EXIM, PORTS_KEPT),
@@ -91,19 +93,20 @@ def tell(scenario: Scenario, folder: Path) -> None:
 Sets = dict[str, list[Scenario]]
 
 
-def mail_host(root: str, dovecot: str, sets: Sets) -> None:
+def mail_host(sets: Sets, root: str = "/", dovecot: str = "dovecot", folded: bool = False, maillog_file: bool = False) -> None:
     """Postfix and Dovecot, of this Debian or another."""
     with World() as world:
-        host = MailHost(world, root=root, dovecot=dovecot)
+        host = MailHost(world, root, dovecot, folded, maillog_file)
         services.name_server(host.machine)
         remote, milter = services.remote_mail(world.internet), services.milter(host.machine)
         syslog = {"": host.syslog, "iso": host.iso, "5424": host.rfc5424}
         # Dovecot first: the last of Postfix's scenarios leaves the host without log-ins.
         for folder in sorted(sets):
             own = folder == "dovecot/own-log"
+            main = host.own if own else host.postfix_log if maillog_file else host.syslog
             for scenario in sets[folder]:
                 stage = Stage(world.internet, host, 10_000 if own else 0)
-                record(stage, scenario, {"": host.own} if own else syslog if "/" not in folder else {"": host.syslog}, DATA / folder)
+                record(stage, scenario, syslog if "/" not in folder else {"": main}, DATA / folder)
         remote.close()
         milter.close()
 
@@ -122,8 +125,10 @@ def exim_host(sets: Sets) -> None:
 
 
 DRIVERS: list[tuple[tuple[str, ...], tuple[str, ...], Callable[[Sets], None]]] = [
-    (("postfix", "dovecot", "dovecot/own-log"), ("postfix", "dovecot"), partial(mail_host, "/", "dovecot")),
-    (("postfix/v310", "dovecot/v24"), ("trixie",), partial(mail_host, str(TRIXIE), "dovecot24")),
+    (("postfix", "dovecot", "dovecot/own-log"), ("postfix", "dovecot"), mail_host),
+    (("postfix/v310", "dovecot/v24"), ("trixie",), partial(mail_host, root=str(TRIXIE), dovecot="dovecot24")),
+    (("postfix/own-log",), ("postfix", "dovecot"), partial(mail_host, maillog_file=True)),
+    (("postfix/folded",), ("postfix", "dovecot"), partial(mail_host, folded=True)),
     (("exim/recommended", "exim/debian", "exim/with-ports"), ("exim",), exim_host),
 ]
 

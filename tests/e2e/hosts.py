@@ -50,8 +50,8 @@ def certificate(machine: Machine, folder: str) -> None:
         machine.write(f"{folder}/{name}", (made / name).read_text("ascii"))
 
 
-def furnish(machine: Machine) -> None:
-    """What every mail host needs: names, the owner of the mailboxes, rsyslog on a `/dev/log` of its own."""
+def furnish(machine: Machine, rsyslog: str = "") -> None:
+    """What every mail host needs: names, the owner of the mailboxes, rsyslog (with more settings) on a `/dev/log` of its own."""
     machine.write("/etc/hosts", HOSTS.format(v4=machine.v4, name=machine.hostname))
     machine.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n")
     machine.write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
@@ -65,7 +65,7 @@ def furnish(machine: Machine) -> None:
         group.write("vmail:x:5000:\n")
     machine.run("mkdir", "-p", "/var/mail/vhosts")
     machine.run("chown", "5000:5000", "/var/mail/vhosts")
-    machine.write("/etc/rsyslog.conf", RSYSLOG)
+    machine.write("/etc/rsyslog.conf", rsyslog + RSYSLOG)
     machine.start("rsyslogd", "-n", "-i", "/run/rsyslogd.pid")
     wait_until(machine.path("/dev/log").exists, 10, "rsyslog's /dev/log")
 
@@ -80,10 +80,14 @@ def copy_config(machine: Machine, name: str, folder: str) -> None:
 class MailHost:
     """Postfix and Dovecot on one machine, logging through rsyslog in three forms, and a second Dovecot with its own log file."""
 
-    def __init__(self, world: World, hostname: str = "mx1", number: int = 25, root: str = "/", dovecot: str = "dovecot") -> None:
-        self.machine = world.machine(hostname, number, root)
+    def __init__(self, world: World, root: str = "/", dovecot: str = "dovecot", folded: bool = False, maillog_file: bool = False) -> None:
+        """``folded``: rsyslog folds repeated lines; ``maillog_file``: Postfix writes its own log."""
+        self.machine = world.machine("mx1", 25, root)
         self.v4, self.v6 = self.machine.v4, self.machine.v6
-        furnish(self.machine)
+        furnish(self.machine, "$RepeatedMsgReduction on\n" if folded else "")
+        self._own_postfix_log = maillog_file
+        # What auth_verbose adds would stand between the lines that repeat.
+        self._verbose = not folded
         # Postfix first: its start makes the folder of Dovecot's SASL socket.
         self._postfix()
         self._dovecot(dovecot)
@@ -104,6 +108,11 @@ class MailHost:
         return self.machine.log / "mail.5424.log"
 
     @property
+    def postfix_log(self) -> Path:
+        """Postfix's own log file, where it writes one."""
+        return self.machine.log / "postfix.log"
+
+    @property
     def own(self) -> Path:
         """The second Dovecot's own log file; its ports are 10000 above the usual."""
         return self.machine.log / "dovecot.log"
@@ -111,6 +120,9 @@ class MailHost:
     def _dovecot(self, name: str) -> None:
         machine = self.machine
         copy_config(machine, name, "/etc/dovecot")
+        if not self._verbose:
+            config = machine.path("/etc/dovecot/dovecot.conf")
+            config.write_text(config.read_text("ascii").replace("auth_verbose = yes", "auth_verbose = no"), "ascii")
         certificate(machine, "/etc/dovecot")
         machine.run("dovecot")
         if (CONFIG / name / "own-log.conf").exists():
@@ -120,6 +132,8 @@ class MailHost:
     def _postfix(self) -> None:
         machine = self.machine
         copy_config(machine, "postfix", "/etc/postfix")
+        if self._own_postfix_log:
+            machine.run("postconf", "maillog_file=/var/log/postfix.log")
         certificate(machine, "/etc/postfix")
         machine.run("postfix", "start")
         wait_until(lambda: machine.listening(25), 10, "Postfix listens")

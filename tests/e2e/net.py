@@ -137,7 +137,7 @@ class Internet(Namespace):
         self.ip("route", "add", f"{v4}/32", "dev", link)
         self.ip("-6", "route", "add", f"{v6}/128", "dev", link)
 
-    def connect(self, source: str, target: str, port: int, timeout: float = 10.0) -> socket.socket:
+    def connect(self, source: str, target: str, port: int, timeout: float = 20.0) -> socket.socket:
         """A TCP connection from a client's address, which is bound before connecting."""
         with self.inside():
             sock = socket.socket(family(source), socket.SOCK_STREAM)
@@ -176,6 +176,7 @@ class Machine(Namespace):
         super().__init__(name)
         self.hostname, self.v4, self.v6 = hostname, v4, v6
         self.home = home
+        self._started: list[subprocess.Popen[bytes]] = []
         for part in ("cow", "root", "log"):
             (home / part).mkdir(parents=True)
         self.log = home / "log"
@@ -217,9 +218,10 @@ class Machine(Namespace):
             raise RuntimeError(f"{self.hostname}: {' '.join(command)}: {text.strip()}")
         return text
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Starts a process inside that stays in the foreground; it ends with the machine at the latest."""
-        return subprocess.Popen(self._enter(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(self, *command: str) -> None:
+        """Starts a process inside that stays in the foreground; it ends with the machine."""
+        quiet = subprocess.DEVNULL
+        self._started.append(subprocess.Popen(self._enter(command), stdin=quiet, stdout=quiet, stderr=quiet))
 
     def kill(self, title: str) -> None:
         """Kills the machine's processes whose title is this, as when they crash; no other machine's are seen from inside."""
@@ -248,6 +250,9 @@ class Machine(Namespace):
         """Ends every process of the machine, and removes it."""
         self._init.kill()
         self._init.wait(10)
+        for process in self._started:
+            process.kill()
+            process.wait(10)
         if self._init.stdout is not None:
             self._init.stdout.close()
         super().close()

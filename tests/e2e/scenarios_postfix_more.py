@@ -326,6 +326,23 @@ def tools(stage: Stage) -> None:
     stage.client("192.0.2.72").swaks("--to", "bob@example.org", "--auth", "LOGIN", "--auth-user", "bob", "--auth-password", "wrong")
 
 
+FOLDED = Playbook("postfix")
+
+
+@FOLDED.scenario(
+    "guesses",
+    "192.0.2.75 guesses bob's password six times in one session, 192.0.2.76 five times; rsyslog folds the lines that repeat",
+    {
+        "192.0.2.75": {"connected": 1, "session_ended": 1, "auth_failed": 6},
+        "192.0.2.76": {"connected": 1, "session_ended": 1, "auth_failed": 5},
+    },
+)
+def guesses(stage: Stage) -> None:
+    """See its entry."""
+    for source, times in (("192.0.2.75", 6), ("192.0.2.76", 5)):
+        stage.client(source).talk([b"AUTH PLAIN " + plain("bob@example.org", "wrong")] * times)
+
+
 @BOOK.scenario(
     "sasl-away",
     "Dovecot's auth service is stopped for good. 192.0.2.73's session has begun before, and its log-in fails through the server's fault: no "

@@ -51,7 +51,8 @@ def wanted(acts: Sequence[Act]) -> Counter[tuple[str, str, str]]:
 def stands_in(line: str, act: Act) -> bool:
     """Whether a log line is about one of an act's clients."""
     sources = {ipaddress.ip_address(source) for source in act.sources}
-    return any(ipaddress.ip_address(text) in sources for text in re.findall(r"(?:rip=|\[)([0-9a-f:.]+)(?=[],])", line))
+    shown = re.findall(r"(?:rip=|\[)([0-9a-f]*[:.][0-9a-f:.]+)(?=[],])", line)
+    return any(ipaddress.ip_address(text) in sources for text in shown)
 
 
 def check(told: dict[str, Any], acts: Sequence[Act], log: Path) -> None:

@@ -12,12 +12,13 @@ import heapq
 import io
 import lzma
 import os
+import stat
 import zlib
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import zstandard
 
@@ -29,6 +30,8 @@ LONGEST = 16_384
 """Characters of a line that are kept; the rest of it is dropped. One more is kept of a longer line, so that it can be told from a whole one."""
 BATCH = 512
 """Lines of a batch where files are merged line by line."""
+_FEED = 1_024
+"""Bytes that zstd unpacks at a time: each 4 of them can make 128 KiB."""
 
 
 class Stream(Protocol):
@@ -38,13 +41,62 @@ class Stream(Protocol):
         """Up to so many bytes; none at the end."""
 
 
+class _ZstdFile(io.RawIOBase):
+    """What zstd packed, frame after frame. Unlike zstandard's own reader it does not take a frame that is cut short for a whole one."""
+
+    def __init__(self, raw: Stream) -> None:
+        self._raw = raw
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._packed = b""
+        """What was read and not yet unpacked."""
+        self._within = False
+        """Whether a frame has begun and not ended."""
+        self._unpacked = io.BytesIO()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fills a buffer as far as one step goes; 0 at the end. Raises EOFError where the data ends within a frame."""
+        while not (count := self._unpacked.readinto(buffer)):
+            packed = self._packed or self._raw.read(_FEED)
+            if not packed:
+                if self._within:
+                    raise EOFError("the last frame is not whole")
+                return 0
+            self._unpacked = io.BytesIO(self._frame.decompress(packed))
+            self._within, self._packed = not self._frame.eof, b""
+            if self._frame.eof:
+                self._packed, self._frame = self._frame.unused_data, zstandard.ZstdDecompressor().decompressobj()
+        return count
+
+
 _MAGIC: tuple[tuple[bytes, Callable[[BinaryIO], Stream]], ...] = (
-    (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
+    (b"\x1f\x8b\x08", lambda raw: gzip.GzipFile(fileobj=raw)),
     (b"\xfd7zXZ\x00", lzma.LZMAFile),
     (b"BZh", bz2.BZ2File),
-    (b"\x28\xb5\x2f\xfd", lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)),
+    (b"\x28\xb5\x2f\xfd", lambda raw: io.BufferedReader(_ZstdFile(raw), SLICE)),
 )
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x1b\f")) + b"\x7f"
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark that some editors put before UTF-8."""
+
+
+class _Peeked:
+    """A pipe whose first bytes were looked at, and are read again."""
+
+    def __init__(self, start: bytes, raw: io.BufferedReader) -> None:
+        self._start = start
+        self._raw = raw
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to so many bytes, all where it is negative; none at the end."""
+        if not self._start:
+            return self._raw.read(size)
+        start = self._start if size < 0 else self._start[:size]
+        self._start = self._start[len(start) :]
+        return start + self._raw.read(size if size < 0 else size - len(start))
 
 
 class Batch(NamedTuple):
@@ -58,21 +110,26 @@ class LogFile:
     """One file to be read, or standard input."""
 
     def __init__(self, path: str) -> None:
-        self.name = path
+        self.path = path
+        self.name = os.fsencode(path).decode("utf-8", "backslashreplace")
+        """How it is told: the path, where that is Unicode text."""
         self.size = 0
         """Bytes on disk; 0 where they are not known."""
         self.changed = 0
         """When it was last written, in microseconds; 0 for standard input."""
         self.done = 0
         """Bytes read from the disk so far."""
+        self.can_be_read_twice = False
+        """Whether it is a file on disk: a pipe's content is gone once it is read."""
         if path == "-":
             return
         try:
             told = Path(path).stat()
         except OSError as wrong:
-            raise BadInputError(f"cannot be read: {wrong.strerror}", path) from None
-        if Path(path).is_dir():
-            raise BadInputError("is a directory; name the log files in it", path)
+            raise self._unreadable(wrong) from None
+        if stat.S_ISDIR(told.st_mode):
+            raise BadInputError("is a directory; name the log files in it", self.name)
+        self.can_be_read_twice = stat.S_ISREG(told.st_mode)
         self.size = told.st_size
         self.changed = told.st_mtime_ns // 1000
 
@@ -85,15 +142,17 @@ class LogFile:
                     if self.size:
                         self.done = raw.tell()
                     yield piece
-        except (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as wrong:
-            raise BadInputError(
-                f"its compressed data is damaged or cut short ({wrong}); fetch it anew, or pipe what can be unpacked to -", self.name
-            ) from None
-        except OSError as wrong:
-            raise BadInputError(f"cannot be read: {wrong.strerror or wrong}", self.name) from None
+        except (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError) as wrong:
+            if isinstance(wrong, OSError) and wrong.errno is not None:  # gzip and bz2 call damaged data an OSError, one without a number
+                raise self._unreadable(wrong) from None
+            said = f"its compressed data is damaged or cut short ({wrong}); fetch it anew, or pipe what can be unpacked to -"
+            raise BadInputError(said, self.name) from None
+
+    def _unreadable(self, wrong: OSError) -> BadInputError:
+        return BadInputError(f"cannot be read: {wrong.strerror or wrong}", self.name)
 
     def _open(self) -> io.BufferedReader:
-        return io.BufferedReader(io.FileIO(0 if self.name == "-" else self.name, closefd=self.name != "-"), SLICE)
+        return io.BufferedReader(io.FileIO(0 if self.path == "-" else self.path, closefd=self.path != "-"), SLICE)
 
     def batches(self) -> Iterator[list[str]]:
         """Its lines, a slice's worth at a time."""
@@ -102,6 +161,7 @@ class LogFile:
         for piece in self.slices():
             if first and (piece := piece.lstrip(b"\0")):
                 _check_text(piece, self.name)
+                piece = piece.removeprefix(_MARK)
                 first = False
             whole, newline, tail = piece.rpartition(b"\n")
             if not newline:
@@ -112,19 +172,31 @@ class LogFile:
         if rest:
             yield _lines(rest)
 
-    def last_line(self) -> str:
-        """Its last line; it is read from its end where it is a plain file, else through."""
-        last = ""
+    def check(self) -> None:
+        """Raises BadInputError where its compressed data cannot be read to its end. What is not compressed, or is a pipe, is not looked at."""
+        if self.can_be_read_twice and self._is_compressed():
+            for _ in self.slices():
+                pass
+            self.done = 0
+
+    def last_lines(self) -> list[str]:
+        """Lines at its end; they are read from there where it is a plain file, else through."""
+        if self.size > SLICE and not self._is_compressed():
+            try:
+                with self._open() as raw:
+                    raw.seek(-SLICE, os.SEEK_END)
+                    return _lines(raw.read())[1:]
+            except OSError as wrong:
+                raise self._unreadable(wrong) from None
+        last: deque[list[str]] = deque(self.batches(), 2)
+        return [line for lines in last for line in lines]
+
+    def _is_compressed(self) -> bool:
         try:
             with self._open() as raw:
-                if _magic(raw.read(6)) is None and self.size > SLICE:
-                    raw.seek(-SLICE, os.SEEK_END)
-                    return _lines(raw.read().rstrip(b"\n"))[-1]
+                return _magic(raw.read(6)) is not None
         except OSError as wrong:
-            raise BadInputError(f"cannot be read: {wrong.strerror or wrong}", self.name) from None
-        for lines in self.batches():
-            last = next((line for line in reversed(lines) if line), last)
-        return last
+            raise self._unreadable(wrong) from None
 
 
 def _magic(start: bytes) -> Callable[[BinaryIO], Stream] | None:
@@ -133,18 +205,29 @@ def _magic(start: bytes) -> Callable[[BinaryIO], Stream] | None:
 
 def _decompressed(raw: io.BufferedReader) -> Stream:
     """A stream through the decompressor that its first bytes ask for."""
-    opener = _magic(raw.peek(6)[:6])
-    return opener(raw) if opener else raw
+    start = raw.read(6)
+    stream: Any = raw
+    if raw.seekable():
+        raw.seek(-len(start), os.SEEK_CUR)
+    else:
+        stream = _Peeked(start, raw)
+    opener = _magic(start)
+    return opener(stream) if opener else stream
 
 
 def _check_text(start: bytes, name: str) -> None:
-    """Raises BadInputError where a file starts like no text: more than a tenth of it are control characters."""
-    if len(start) - len(start.translate(None, _CONTROL)) > len(start) // 10:
-        raise BadInputError("is a binary file, not a log", name)
+    """Raises BadInputError where a file starts like no text: over a tenth are control characters, or over a third is no UTF-8."""
+    controls = len(start) - len(start.translate(None, _CONTROL))
+    broken = start.decode("utf-8", "replace").count("\ufffd")
+    if controls > len(start) // 10 or broken > len(start) // 3:
+        raise BadInputError("is a binary file, not a log; a log that is packed otherwise than .gz, .xz, .bz2 or .zst must be unpacked first", name)
 
 
 def _lines(data: bytes) -> list[str]:
-    """The lines of a slice, each cut where it is too long. ``\\n`` alone ends a line: other such characters can stand in a peer's text."""
+    """The lines of a slice, each cut where it is too long. ``\\n`` (or ``\\r\\n``) alone ends a line: other such characters can stand in a peer's
+    text."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").removesuffix(b"\r")
     lines = data.decode("utf-8", "replace").split("\n")
     if len(data) > LONGEST:
         return [line if len(line) <= LONGEST else line[: LONGEST + 1] for line in lines]
@@ -175,7 +258,8 @@ class InOrder:
         """All lines, in order. ``begin`` is called with each file before its first line is read for good."""
         number = 1
         for group in self._groups():
-            for file in group:
+            # The last one counts: no line of the group is newer than the newest file.
+            for file in sorted(group, key=lambda file: file.changed):
                 begin(file)
             if len(group) == 1:
                 for lines in self._alone(group[0], number):
@@ -210,17 +294,23 @@ class InOrder:
 
     def _span(self, file: LogFile) -> tuple[int, int, LogFile] | None:
         """The times of a file's first and last line, and the file; None where it is empty. Lines without a time come first."""
-        if file.name == "-":
+        if file.path == "-":
             raise BadInputError("standard input cannot be brought into one order with files; name one or the other", "-")
+        if not file.can_be_read_twice:
+            raise BadInputError("is no file on disk, so it cannot be brought into one order with others; give it alone", file.name)
         time_of = self._clock(file)
         first = next((at for lines in file.batches() for line in lines if (at := time_of(line)) is not None), None)
         if first is None:
             return (0, 0, file) if next(file.batches(), None) else None
-        return first, time_of(file.last_line()) or first, file
+        # Not every line tells a time: half a line at the end, or the rule below a message in Exim's rejectlog.
+        last = next((at for line in reversed(file.last_lines()) if (at := time_of(line)) is not None), file.changed)
+        file.done = 0
+        return first, max(first, last), file
 
     def _merged(self, group: list[LogFile], number: int) -> Iterator[list[str]]:
         """The lines of files whose times overlap, in order, those of one time in the order of the files; repeated ones once."""
         batch: list[str] = []
+        size = 0
         last = (-1, -1)
         for index, line_number, line in _once(heapq.merge(*(self._timed(index, file) for index, file in enumerate(group))), self._leave_out):
             if (index, line_number - 1) != last:
@@ -228,10 +318,11 @@ class InOrder:
                 self._runs.append((group[index].name, line_number))
             last = (index, line_number)
             batch.append(line)
-            if len(batch) == BATCH:
+            size += len(line)
+            if len(batch) == BATCH or size > SLICE:
                 yield batch
                 number += len(batch)
-                batch = []
+                batch, size = [], 0
         if batch:
             yield batch
 

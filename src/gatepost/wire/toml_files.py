@@ -78,7 +78,9 @@ def read_rules(text: str, name: str) -> RuleFile:
     try:
         check_rules(found.rule)
     except ValueError as wrong:
-        raise BadInputError(str(wrong), name) from None
+        names = [rule.name for rule in found.rule]
+        again = next((index for index, each in enumerate(names) if each in names[:index]), 0)
+        raise BadInputError(f"rule.name: {wrong}", name, line_of(text, f"rule[{again}].name")) from None
     for table, lines in (("allow", found.allow), ("deny", found.deny)):
         for index, line in enumerate(lines):
             _check_entry(table, index, line, text, name)

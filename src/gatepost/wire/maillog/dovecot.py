@@ -31,7 +31,7 @@ QUIET = frozenset(
     for line in (
         "aggregator anvil config deliver dict director dns-client dns_client doveadm dsync-local dsync-server health-check imap imap-hibernate",
         "imap-urlauth imap-urlauth-login imap-urlauth-worker indexer indexer-worker ipc lda lmtp log managesieve master old-stats pop3",
-        "quota-status replicator script ssl-params stats submission tcpwrap welcome",
+        "quota-status replicator script sieve ssl-params stats submission tcpwrap welcome",
     )
     for name in line.split()
 )

@@ -223,6 +223,10 @@ class Smtpd(Cleanup):
             return NOTHING
         return self._abused(at, message.partition(" from ")[2], "too_many_errors")
 
+    def _too_many(self, at: int, id: str, rest: str) -> Yield:
+        """From Postfix 3.10 on a queue id, or ``NOQUEUE``, stands before it."""
+        return self.too_many(at, rest)
+
     def non_smtp(self, at: int, message: str) -> Yield:
         """``non-SMTP command from host[address]: text``."""
         return self._abused(at, message[22:], "non_smtp_command")
@@ -270,7 +274,12 @@ class Smtpd(Cleanup):
         "non-SMTP": non_smtp,
         **dict.fromkeys(QUIET, quiet),
     }
-    by_id: ClassVar[Mapping[str, Callable[[Any, int, str, str], Yield]]] = {**Cleanup.by_id, "clie": _client, "prox": _proxy_reject}
+    by_id: ClassVar[Mapping[str, Callable[[Any, int, str, str], Yield]]] = {
+        **Cleanup.by_id,
+        "clie": _client,
+        "prox": _proxy_reject,
+        "too ": _too_many,
+    }
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,6 @@
-"""The composition root: settings become objects.
+"""Past logs, wired: settings become files, a reader and a replay.
 
-Job: choose the concrete classes and hand each its settings and collaborators. Promise: the only file that knows them all. Limits: it decides
+Job: choose the concrete classes and hand each its settings and collaborators. Promise: nothing is read before it is asked for. Limits: it decides
 nothing.
 """
 

@@ -1,0 +1,75 @@
+"""What Prometheus scrapes.
+
+Job: the status as metrics, in the text exposition format. Promise: names start with ``gatepost_`` and stay. Limits: counters begin anew with the
+program, as Prometheus expects.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gatepost.admin.actions.status import status
+from gatepost.admin.desk import Desk
+from gatepost.core.facts import kind_name
+
+Sample = tuple[tuple[str, ...], float]
+Family = tuple[str, str, tuple[str, ...], Iterable[Sample]]
+
+
+def metrics(desk: Desk) -> str:
+    """The guard's metrics."""
+    registry = CollectorRegistry()
+    registry.register(_Status(desk))
+    return generate_latest(registry).decode()
+
+
+class _Status(Collector):
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        for name, text, labels, samples in _families(self._desk):
+            make = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = make(f"gatepost_{name}", text, labels=labels)
+            for values, value in samples:
+                family.add_metric(values, value)
+            yield family
+
+
+def _families(desk: Desk) -> Iterator[Family]:
+    """Name, help, labels and samples of each."""
+    now, guard = status(desk), desk.guard
+    facts = guard.stats.facts.items()
+    yield "up", "1 where nothing needs attention.", (), [((), float(now.ok))]
+    yield "facts_total", "Facts that came in.", ("kind", "protocol"), [((kind_name(k.__name__), p), n) for (k, p), n in facts]
+    yield "decisions_total", "Decisions made.", (), [((), guard.order.engine.numbered)]
+    yield "standing", "Decisions that hold now.", ("rule",), [((rule,), count) for rule, count in now.decisions.items()]
+    yield "watched", "Decisions that stand and hold nothing.", (), [((), now.watched)]
+    yield "turned_away_total", "Facts not counted because their client is held.", (), [((), guard.order.engine.turned_away)]
+    yield "dropped_total", "What was dropped to stay within limits, or came too late.", ("what",), [((k,), v) for k, v in now.dropped.items()]
+    yield "paused", "1 while rules hold nothing.", (), [((), float(bool(now.paused_until)))]
+    for name, text, field in _OF_SOURCES:
+        yield name, text, ("inlet",), [((each.name,), float(getattr(each, field))) for each in now.sources]
+    yield "inlet_last_seconds", "When the newest line was written.", ("inlet",), [((each.name,), each.last / 1e6) for each in now.sources]
+    for name, text, field in _OF_MIRRORS:
+        yield name, text, ("mirror",), [((each.name,), float(getattr(each, field))) for each in now.mirrors]
+
+
+_OF_SOURCES = (
+    ("inlet_reading", "1 while an inlet reads.", "reading"),
+    ("inlet_lag_bytes", "Bytes not read yet.", "lag_bytes"),
+    ("inlet_lines_total", "Lines read.", "lines"),
+    ("inlet_facts_total", "Facts that they yielded.", "facts"),
+)
+_OF_MIRRORS = (
+    ("mirror_working", "1 while a mirror enforces.", "working"),
+    ("mirror_decided", "Elements that should be in force.", "decided"),
+    ("mirror_enforced", "Elements that were there at the last look.", "enforced"),
+    ("mirror_mended_total", "Differences found and mended.", "mended"),
+    ("mirror_unenforced", "Decisions that it cannot carry out.", "unenforced"),
+)

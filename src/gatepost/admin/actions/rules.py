@@ -1,0 +1,143 @@
+"""Rules: change, observe, enforce, presets, import.
+
+Job: the deeds of an administrator about rules. Promise: a change is checked whole before anything happens; two administrators who edit at once do
+not overwrite each other (``version``). Limits: rules live in the engine's state; what stood before a change is in the audit trail.
+"""
+
+import zlib
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, structs
+
+from gatepost.admin.desk import Desk, Who
+from gatepost.core.deeds import AdoptRules
+from gatepost.core.faults import BadInputError
+from gatepost.core.rules import PRESETS, Mode, Preset, Rule, check_rules, sentence
+from gatepost.core.spans import decode_span, encode_span
+from gatepost.wire.explain import explain
+from gatepost.wire.toml_files import read_rules, write_rules
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """The rules in force and the version that a change must name."""
+
+    version: str
+    rules: tuple["Shown", ...]
+    brake: bool
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """A rule and what it says."""
+
+    rule: Rule
+    sentence: str
+    standing: int = 0
+    """Decisions of it that stand now."""
+
+
+class SetMode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Enforce, observe or switch off a rule."""
+
+    mode: Annotated[Mode, Meta(title="Mode", description="enforce, observe or off.")]
+
+
+def version_of(rules: tuple[Rule, ...]) -> str:
+    """A short text that changes with the rules."""
+    return f"{zlib.crc32(msgspec.msgpack.encode(rules, enc_hook=encode_span)):08x}"
+
+
+def list_rules(desk: Desk) -> Listed:
+    """The rules in force."""
+    engine = desk.guard.order.engine
+    standing = [each.rule for each in desk.guard.standing.decisions(desk.now())]
+    shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing.count(rule.name)) for rule in engine.rules)
+    return Listed(version=version_of(engine.rules), rules=shown, brake=engine.brake)
+
+
+def _rules(desk: Desk, version: str) -> tuple[Rule, ...]:
+    rules = desk.guard.order.engine.rules
+    if version and version != version_of(rules):
+        raise BadInputError(f"version: the rules were changed meanwhile (they are {version_of(rules)}, not {version}); look again and repeat")
+    return rules
+
+
+def _find(rules: tuple[Rule, ...], name: str) -> Rule:
+    for rule in rules:
+        if rule.name == name:
+            return rule
+    raise BadInputError(f"name: there is no rule {name!r}; one of {', '.join(rule.name for rule in rules)}")
+
+
+async def _adopt(desk: Desk, who: Who, rules: tuple[Rule, ...], action: str, subject: str, before: Any, after: Any) -> Listed:
+    try:
+        check_rules(rules)
+    except ValueError as wrong:
+        raise BadInputError(str(wrong)) from None
+    await desk.do(AdoptRules(desk.now(), rules, desk.guard.order.engine.brake), who, action, subject, before, after)
+    return list_rules(desk)
+
+
+async def set_rule(desk: Desk, who: Who, name: str, changes: dict[str, Any], version: str = "") -> Listed:
+    """Changes fields of a rule, or adds one. Values may be text, as a command line has them. Raises BadInputError."""
+    rules = _rules(desk, version)
+    known = {rule.name: rule for rule in rules}
+    before = known.get(name)
+    fields = msgspec.to_builtins(before, enc_hook=encode_span) if before else {"name": name}
+    fields |= {key: value.split(",") if key == "on" and isinstance(value, str) else value for key, value in changes.items()}
+    try:
+        rule = msgspec.convert(fields, Rule, dec_hook=decode_span, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise BadInputError(explain(str(wrong), Rule, fields)[0]) from None
+    if rule.name != name and rule.name in known:
+        raise BadInputError(f"name: there is a rule {rule.name!r} already")
+    new = tuple(rule if each.name == name else each for each in rules) if before else (*rules, rule)
+    return await _adopt(desk, who, new, "rules.set", name, before, rule)
+
+
+async def set_mode(desk: Desk, who: Who, name: str, mode: Mode) -> Listed:
+    """Has a rule enforce, observe, or do nothing."""
+    rules = _rules(desk, "")
+    before = _find(rules, name)
+    after = structs.replace(before, mode=mode)
+    return await _adopt(desk, who, tuple(after if each is before else each for each in rules), f"rules.{mode}", name, before, after)
+
+
+async def remove_rule(desk: Desk, who: Who, name: str) -> Listed:
+    """Takes a rule away; what it held is released."""
+    rules = _rules(desk, "")
+    before = _find(rules, name)
+    return await _adopt(desk, who, tuple(each for each in rules if each is not before), "rules.remove", name, before, None)
+
+
+async def adopt_preset(desk: Desk, who: Who, preset: Preset) -> Listed:
+    """Replaces all rules by those of a preset."""
+    if preset not in PRESETS:
+        raise BadInputError(f"preset: {preset!r} is none; one of {', '.join(PRESETS)}")
+    before = desk.guard.order.engine.rules
+    return await _adopt(desk, who, PRESETS[preset], "rules.preset", preset, before, PRESETS[preset])
+
+
+async def reset_rule(desk: Desk, who: Who, name: str) -> Listed:
+    """Gives a rule back the numbers that it came with."""
+    shipped = next((rule for preset in ("standard", "strict") for rule in PRESETS[preset] if rule.name == name), None)
+    if shipped is None:
+        raise BadInputError(f"name: {name!r} came with no preset; it cannot be reset")
+    rules = desk.guard.order.engine.rules
+    before = next((each for each in rules if each.name == name), None)
+    new = tuple(shipped if each is before else each for each in rules) if before else (*rules, shipped)
+    return await _adopt(desk, who, new, "rules.reset", name, before, shipped)
+
+
+async def import_rules(desk: Desk, who: Who, text: str, name: str = "rules", version: str = "") -> Listed:
+    """Replaces all rules by those of a TOML text. Raises BadInputError with line and field."""
+    found = read_rules(text, name)
+    if found.allow or found.deny:
+        raise BadInputError("allow, deny: this imports rules alone; use gatepost access import for lists", name)
+    before = _rules(desk, version)
+    return await _adopt(desk, who, found.rules(), "rules.import", name, before, found.rules())
+
+
+def export_rules(desk: Desk) -> str:
+    """The rules in force as TOML."""
+    return write_rules(desk.guard.order.engine.rules)

@@ -1,0 +1,96 @@
+"""How the guard is doing.
+
+Job: one picture of inlets, rules, mirrors, store and pressure, for `gatepost status`, the API and the metrics. Promise: what is decided and what is
+enforced stand side by side; what is not fed or not enforced is told with its cure. Limits: looks only.
+"""
+
+from msgspec import Struct
+
+from gatepost.admin.desk import Desk, Source
+from gatepost.core.counters import KIND_OF
+from gatepost.core.facts import kind_name
+from gatepost.pipeline.mirrors import MirrorState
+
+
+class Feed(Struct, frozen=True, kw_only=True):
+    """Whether a rule's protocol gets the facts that it counts."""
+
+    rule: str
+    protocol: str
+    kind: str
+    facts: int
+    """Since the start."""
+    last: int
+    """When the newest was; 0: none yet."""
+    mode: str
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """How the guard is doing."""
+
+    ok: bool
+    problems: list[str]
+    started: int
+    now: int
+    place: int
+    facts: dict[str, int]
+    """Since the start, by kind."""
+    decisions: dict[str, int]
+    """Standing now, by rule; an administrator's under ``administrator``."""
+    watched: int
+    """Standing now that hold nothing."""
+    paused_until: int
+    sources: list[Source]
+    mirrors: list[MirrorState]
+    feeds: list[Feed]
+    dropped: dict[str, int]
+    entries: int
+    """Entries of the deny and allow lists, the own ones included."""
+
+
+def status(desk: Desk) -> Status:
+    """How the guard is doing now."""
+    guard, engine, now = desk.guard, desk.guard.order.engine, desk.now()
+    standing = guard.standing.decisions(now)
+    holding = [each for each in standing if each.holds]
+    decisions: dict[str, int] = {}
+    for each in holding:
+        name = each.rule or "administrator"
+        decisions[name] = decisions.get(name, 0) + 1
+    facts: dict[str, int] = {}
+    for (kind, _), count in guard.stats.facts.items():
+        facts[kind_name(kind.__name__)] = facts.get(kind_name(kind.__name__), 0) + count
+    mirrors = [mirror.state() for mirror in guard.mirrors]
+    sources = list(desk.sources())
+    problems = [
+        *desk.problems(),
+        *(f"{source.name}: {source.problem}" for source in sources if source.problem),
+        *(f"{mirror.name}: {mirror.problem}" for mirror in mirrors if mirror.problem),
+    ]
+    return Status(
+        ok=not problems,
+        problems=problems,
+        started=desk.started,
+        now=now,
+        place=guard.order.place,
+        facts=facts,
+        decisions=decisions,
+        watched=len(standing) - len(holding),
+        paused_until=engine.paused_until if engine.paused_until > now else 0,
+        sources=sources,
+        mirrors=mirrors,
+        feeds=_feeds(desk),
+        dropped={name: count for name, count in engine.pressure.items() if count},
+        entries=len(engine.lists.entries),
+    )
+
+
+def _feeds(desk: Desk) -> list[Feed]:
+    stats = desk.guard.stats
+    found = []
+    for rule in desk.guard.order.engine.rules:
+        kind = KIND_OF[rule.counts]
+        for protocol in rule.on:
+            count, last = stats.facts[kind, protocol], stats.last.get((kind, protocol), 0)
+            found.append(Feed(rule=rule.name, protocol=protocol, kind=kind_name(kind.__name__), facts=count, last=last, mode=rule.mode))
+    return found

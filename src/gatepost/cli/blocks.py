@@ -1,0 +1,124 @@
+"""``gatepost blocks``, ``unblock``, ``pause``, ``resume``: what stands, and lifting it.
+
+Job: ask the daemon and print its answer. Promise: ``--json`` prints the daemon's own answer. Limits: needs a daemon.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from gatepost.cli import options
+from gatepost.cli.client import ask
+from gatepost.cli.show import left, print_json, safe, table
+
+
+@click.group()
+def blocks() -> None:
+    """Show and make blocks."""
+
+
+@blocks.command("list")
+@click.option("--watched", is_flag=True, help="Also what only would have been held.")
+@options.config_file
+@options.as_json
+def list_blocks(watched: bool, config_path: str | None, as_json: bool) -> None:
+    """List what is held now, the newest first."""
+    found = ask("GET", "/api/v1/blocks", query={"watched": "1"} if watched else None, config_path=config_path)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo("Nobody is held.")
+        return
+    now = int(datetime.now(UTC).timestamp() * 1_000_000)
+    rows = [(_where(each), each["subject"], _why(each), left(each["until"] - now), each["reason"]) for each in found]
+    table(("on", "who", "rule", "left", "why"), rows, bold=1)
+
+
+def _where(block: dict[str, Any]) -> str:
+    if block["logins"]:
+        return "logins"
+    return "everything" if len(block["protocols"]) == 5 else ",".join(block["protocols"])
+
+
+def _why(block: dict[str, Any]) -> str:
+    return (block["rule"] or "by hand") + (" (watched)" if block["watched"] else "")
+
+
+@blocks.command()
+@click.argument("prefix")
+@click.option("--for", "hold_for", required=True, metavar="SPAN", help="How long, like 1d or 30m.")
+@click.option("--reason", required=True, help="What you want to remember about it.")
+@click.option("--protocol", "protocols", multiple=True, help="Only on this protocol; can be given more than once.")
+@options.config_file
+@options.as_json
+def add(prefix: str, hold_for: str, reason: str, protocols: tuple[str, ...], config_path: str | None, as_json: bool) -> None:
+    """Hold an address or network by hand."""
+    asked = {"prefix": prefix, "for": hold_for, "reason": reason, "protocols": protocols}
+    found = ask("POST", "/api/v1/blocks", asked, config_path=config_path)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"{found['subject']} is held on {_where(found)} for {hold_for}.")
+
+
+@blocks.command()
+@click.argument("subject")
+@options.config_file
+@options.as_json
+def remove(subject: str, config_path: str | None, as_json: bool) -> None:
+    """Lift what holds an address, network or account."""
+    _unblock(subject, "", config_path, as_json)
+
+
+@click.command()
+@click.argument("subject", metavar="CLIENT|NETWORK|ACCOUNT")
+@click.option("--grace", default="", metavar="SPAN", help="No rule counts or holds it for so long, like 1h.")
+@options.config_file
+@options.as_json
+def unblock(subject: str, grace: str, config_path: str | None, as_json: bool) -> None:
+    """Lift what holds a client, network or account, and forget what was counted of it."""
+    _unblock(subject, grace, config_path, as_json)
+
+
+def _unblock(subject: str, grace: str, config_path: str | None, as_json: bool) -> None:
+    found = ask("POST", "/api/v1/unblock", {"subject": subject} | ({"grace": grace} if grace else {}), config_path=config_path)
+    if as_json:
+        print_json(found)
+        return
+    _told_released(found["released"], f"Nothing held {safe(subject)}; what was counted of it is forgotten.")
+    if grace:
+        click.echo(f"No rule counts or holds {safe(subject)} for {grace}.")
+
+
+def _told_released(released: list[dict[str, Any]], nothing: str) -> None:
+    for block in released:
+        click.echo(f"released {safe(block['subject'])} on {_where(block)} ({_why(block)})")
+    if not released:
+        click.echo(nothing)
+
+
+@click.command()
+@click.option("--for", "hold_for", default="1h", show_default=True, metavar="SPAN", help="How long.")
+@options.config_file
+@options.as_json
+def pause(hold_for: str, config_path: str | None, as_json: bool) -> None:
+    """Lift all holds of rules at once, and only watch for a while. Lists and blocks by hand stay."""
+    found = ask("POST", "/api/v1/pause", {"for": hold_for}, config_path=config_path)
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"Paused for {hold_for}: {len(found['released'])} holds released; rules go on counting and hold nothing. gatepost resume ends it.")
+
+
+@click.command()
+@options.config_file
+@options.as_json
+def resume(config_path: str | None, as_json: bool) -> None:
+    """End a pause: rules hold again."""
+    found = ask("POST", "/api/v1/resume", config_path=config_path)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo("Rules hold again.")

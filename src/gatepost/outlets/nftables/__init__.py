@@ -1,0 +1,7 @@
+"""The kernel's side: what stands, as a table of nftables.
+
+`mirror` (in the main process) reads what stands and tells `helper` (a process of its own, which alone holds CAP_NET_ADMIN) what to change, in the
+typed messages of `messages`, over `link`. `wanted` turns decisions and list entries into elements of sets, `ruleset` turns sets into commands;
+both are pure. `libnftables`, `netlink` and `sockets` speak to the kernel, for the helper alone. `capabilities` drops rights, `own` says what no
+block may cover.
+"""

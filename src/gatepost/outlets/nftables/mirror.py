@@ -1,0 +1,316 @@
+"""What stands, in the kernel.
+
+Job: mirror decisions and lists into nftables through the helper process. Promise: what is marked is in force within a millisecond or so, in one
+transaction with all else that was marked meanwhile; what stands is looked at every few seconds and mended; where the kernel cannot be used, it
+says why and what cures it, tries again, and blocks nothing. Limits: the kernel of this network namespace; no delays, accounts or pairs.
+
+The main flow is `run`: build the table, then carry out marks as they come and look now and then. Long work (a table built anew, a look at all
+elements) goes by slices, and what was marked meanwhile goes between them.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any
+
+from gatepost.core.decisions import Brake, Effect
+from gatepost.outlets.nftables.link import Link, LinkLostError
+from gatepost.outlets.nftables.messages import Apply, Done, Failed, Read, Reply, Request, Seen, Stop
+from gatepost.outlets.nftables.model import Change, Look, Model
+from gatepost.outlets.nftables.wanted import NftablesSettings
+from gatepost.pipeline.mirrors import MirrorState, Standing
+
+SLICE = 500
+"""Subjects in a transaction when many are put: what is marked meanwhile waits for one."""
+DEEP_SECONDS = 300
+"""All elements are looked at so often, even if nobody but us changed a table."""
+DEEP_SHARE = 50
+"""After a look at all elements, so many times its duration passes before the next."""
+STOP_SECONDS = 5
+
+_log = logging.getLogger(__name__)
+
+
+class _TroubleError(Exception):
+    """The kernel's side failed; ``again``: it may work if the table is built anew."""
+
+    def __init__(self, said: str, again: bool) -> None:
+        self.again = again
+        super().__init__(said)
+
+
+class NftablesMirror:
+    """The mirror of one network namespace. ``own`` are this host's addresses: nothing ever blocks them."""
+
+    def __init__(self, settings: NftablesSettings, standing: Standing, now: Callable[[], int], own: Iterable[str] = ()) -> None:
+        self.link = Link()
+        self.retry_seconds = 30.0
+        self._settings = settings
+        self._standing = standing
+        self._now = now
+        self._model = Model(settings, standing, own)
+        self._state = MirrorState(name="nftables")
+        self._dirty: dict[str, None] = {}
+        self._lists_dirty = False
+        self._marked = self._settled = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._built = asyncio.Event()
+        self._look: Look | None = None
+        self._suspect = self._observing = False
+        self._next_look = self._next_deep = self._deep_from = 0.0
+
+    # --- the contract
+
+    def mark(self, effects: Iterable[Effect]) -> None:
+        """These effects came up; look at what stands for their subjects. Returns at once."""
+        for effect in effects:
+            if not isinstance(effect, Brake):
+                self._dirty[effect.decision.subject.text] = None
+        self._noted()
+
+    def mark_lists(self) -> None:
+        """The lists changed, or a grace was given. Returns at once."""
+        self._lists_dirty = True
+        self._noted()
+
+    async def settled(self) -> None:
+        """Returns when all that was marked so far is in force, or known to have failed."""
+        if self._settled < self._marked:
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((self._marked, waiting))
+            await waiting
+
+    async def built(self) -> None:
+        """Returns when the table was first built and holds all that stood at the start, or that is known to have failed."""
+        await self._built.wait()
+
+    def state(self) -> MirrorState:
+        """How it is doing."""
+        self._state.decided = len(self._model)
+        self._state.unenforced = self._model.unenforced
+        return self._state
+
+    def spawn(self) -> None:
+        """Starts the helper, with the rights of this process, which may give its own away after that. Raises OSError."""
+        self.link.spawn()
+
+    async def run(self) -> None:
+        """Works until it is cancelled; then leaves or lifts what stands, as set."""
+        try:
+            await self._guarded(self._build)
+            while True:
+                await self._pause()
+                if self._observing:
+                    await self._guarded(self._build)
+                    continue
+                if self._dirty or self._lists_dirty:
+                    await self._guarded(self._flush)
+                if time.monotonic() >= self._next_look:
+                    await self._guarded(self._look_after)
+        finally:
+            self._settle(self._marked)
+            with suppress(LinkLostError, TimeoutError):
+                if not self._observing:
+                    await asyncio.wait_for(self.link.ask(Stop(self._settings.on_stop == "lift")), STOP_SECONDS)
+            self.link.close()
+
+    # --- marks
+
+    def _noted(self) -> None:
+        self._marked += 1
+        if self._observing:
+            # It is all read anew when the kernel can be used again.
+            self._dirty.clear()
+            self._settle(self._marked)
+        else:
+            self._wake.set()
+
+    def _settle(self, upto: int) -> None:
+        self._settled = max(self._settled, upto)
+        ready = [waiting for number, waiting in self._waiting if number <= upto]
+        self._waiting = [pair for pair in self._waiting if pair[0] > upto]
+        for waiting in ready:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def _pause(self) -> None:
+        """Waits for a mark or for the time of the next look or try."""
+        if not self._observing and (self._dirty or self._lists_dirty):
+            return
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._next_look - time.monotonic())):
+                await self._wake.wait()
+
+    async def _flush(self) -> None:
+        """Puts all that is marked in force, in one transaction."""
+        upto, texts, lists = self._marked, self._dirty, self._lists_dirty
+        self._dirty, self._lists_dirty = {}, False
+        at, model = self._now(), self._model
+        known = len(model.keys)
+        change = model.subjects(texts, at)
+        if lists or model.graces_changed(at):
+            model.relist(at, change)
+            lists = True
+        layout = model.layout() if lists or len(model.keys) != known else None
+        if layout is not None or change:
+            await self._apply(model.message(change, at, layout=layout), change)
+        self._settle(upto)
+        await self._end_sockets(change)
+
+    async def _end_sockets(self, change: Change) -> None:
+        """Ends the sockets of those who are newly held. A kernel that cannot is no reason to stop blocking."""
+        ends = self._model.ends(change) if self._settings.destroy_sockets else []
+        if not ends:
+            return
+        answer = await self._ask(Apply(ends=ends))
+        said = answer.said if isinstance(answer, Failed) else ""
+        if said and said != self._state.problem:
+            _log.warning("nftables: %s", said)
+        self._state.problem = said
+
+    # --- building and mending
+
+    async def _build(self) -> None:
+        """Builds the table and puts all that stands: lists and rules at once, then holds by slices. An earlier run's holds stay meanwhile."""
+        model, self._look = self._model, None
+        seen = await self._ask(Read(table=self._settings.table))
+        model.reset(seen.keys if isinstance(seen, Seen) else ())
+        at, upto, lists = self._now(), self._marked, Change()
+        model.relist(at, lists)
+        layout = model.layout()
+        self._lists_dirty = False
+        done = await self._apply(model.message(lists, at, layout=layout), lists)
+        texts = list(dict.fromkeys(decision.subject.text for decision in self._standing.holds(at)))
+        if not self._dirty:
+            self._settle(upto)
+        for start in range(0, len(texts), SLICE):
+            await self._between()
+            await self._put_slice(texts[start : start + SLICE], done.fresh)
+        await self._between()
+        if not done.fresh:
+            await self._deep(counted=False)
+        self._working()
+
+    async def _put_slice(self, texts: list[str], fresh: bool) -> None:
+        at, model = self._now(), self._model
+        known = len(model.keys)
+        change = model.subjects(texts, at)
+        layout = model.layout() if len(model.keys) != known else None
+        if layout is not None or (fresh and change):
+            # Where an earlier run's elements stand, the look that follows puts what is missing.
+            await self._apply(model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change)
+
+    async def _between(self) -> None:
+        """Lets what was marked go first."""
+        await asyncio.sleep(0)
+        if self._dirty or self._lists_dirty:
+            await self._flush()
+
+    async def _look_after(self) -> None:
+        """Looks at what stands, and mends it."""
+        self._next_look = time.monotonic() + self._settings.read_back
+        seen = await self._ask(Read(table=self._settings.table))
+        if not isinstance(seen, Seen) or not seen.intact:
+            raise _TroubleError("somebody else changed or removed our table", again=True)
+        self._suspect = self._suspect or seen.touched
+        now = time.monotonic()
+        if now >= self._next_deep or (self._suspect and now >= self._deep_from):
+            await self._deep()
+        else:
+            self._state.enforced = len(self._model)
+
+    async def _deep(self, counted: bool = True) -> None:
+        """Compares all elements and mends the differences."""
+        began = time.monotonic()
+        look = self._look = Look(self._model)
+        self._suspect = False
+        while True:
+            seen = await self._ask(Read(deep=True))
+            if not isinstance(seen, Seen):
+                raise _TroubleError("our table is gone", again=True)
+            if seen.done:
+                break
+            look.see(seen, self._now())
+            await self._between()
+        change, found = look.differences(self._now())
+        self._look = None
+        await self._mend(change)
+        self._state.mended += found if counted else 0
+        if found and counted:
+            _log.warning("nftables: mended %d differences between what is decided and what stood", found)
+        self._state.enforced = look.enforced + len(change.put)
+        ended = time.monotonic()
+        self._deep_from = ended + DEEP_SHARE * (ended - began)
+        self._next_deep = ended + DEEP_SECONDS
+
+    async def _mend(self, change: Change) -> None:
+        """A change of any size, by slices; what was decided otherwise meanwhile is left out."""
+        model = self._model
+        elements = [*change.put.items(), *((element, -1) for element in change.take)]
+        for start in range(0, len(elements), SLICE):
+            await self._between()
+            part = Change()
+            for element, until in elements[start : start + SLICE]:
+                now = model.holds.get(element, model.lists.get(element))
+                if until == -1 and now is None:
+                    part.take[element] = None
+                elif until == now:
+                    part.put[element] = until
+            if part:
+                await self._apply(model.message(part, self._now()), part)
+
+    # --- the helper
+
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Does some work; where it fails and the table may be built anew, that is done; where that fails too, we only observe."""
+        for attempt in (1, 2, 3):
+            try:
+                await work()
+            except (_TroubleError, LinkLostError) as wrong:
+                again = not isinstance(wrong, _TroubleError) or wrong.again
+                if attempt == 3 or not again:
+                    self._observe(str(wrong))
+                    return
+                _log.warning("nftables: %s; building our table anew", wrong)
+                if isinstance(wrong, _TroubleError) and self._built.is_set():
+                    self._state.mended += max(1, len(self._model))
+                work = self._build
+            else:
+                return
+
+    async def _ask(self, message: Request) -> Reply:
+        answer = await self.link.ask(message)
+        if isinstance(answer, Failed) and not (isinstance(message, Apply) and message.ends):
+            raise _TroubleError(answer.said, again=answer.code in ("missing", "refused"))
+        return answer
+
+    async def _apply(self, message: Apply, change: Change) -> Done:
+        if self._look is not None:
+            self._look.changed(change)
+        start = time.perf_counter_ns()
+        answer = await self._ask(message)
+        self._state.last_us = (time.perf_counter_ns() - start) // 1000
+        return answer if isinstance(answer, Done) else Done()
+
+    def _working(self) -> None:
+        if not self._state.working or not self._built.is_set():
+            _log.info("nftables: table inet %s stands, with %d elements", self._settings.table, len(self._model))
+        self._state.working, self._state.problem, self._observing = True, "", False
+        self._state.enforced = len(self._model)
+        self._next_look = time.monotonic() + self._settings.read_back
+        self._next_deep = time.monotonic() + DEEP_SECONDS
+        self._built.set()
+
+    def _observe(self, problem: str) -> None:
+        if self._state.problem != problem:
+            _log.error("nftables: nothing is blocked in the kernel: %s", problem)
+        self._state.working, self._state.problem, self._state.enforced, self._observing = False, problem, 0, True
+        self._next_look = time.monotonic() + self.retry_seconds
+        self._dirty.clear()
+        self._lists_dirty = False
+        self._built.set()
+        self._settle(self._marked)

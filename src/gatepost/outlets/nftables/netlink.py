@@ -1,0 +1,126 @@
+"""Netlink by hand, for what libnftables does not do or does slowly.
+
+Job: ask the kernel for the generation of its rule sets, the names of our sets and, by slices, their elements; and the frames that `sockets` uses
+too. Promise: nothing is ever changed here. Limits: a request and its answer, or a dump, at a time on one socket; numbers are the kernel's
+(linux/netlink.h, linux/netfilter/nf_tables.h).
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+
+NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 4, 12
+REQUEST, ACK, DUMP = 1, 4, 0x300
+DUMP_INTR = 0x10
+ERROR, DONE = 2, 3
+HEADER = struct.Struct("=IHHII")
+BUFFER = 1 << 17
+
+_NFTABLES = 10 << 8
+_GETSET, _GETSETELEM, _GETGEN = _NFTABLES | 10, _NFTABLES | 13, _NFTABLES | 16
+_INET = 1
+_TYPE = 0x3FFF
+_SET_TABLE, _SET_NAME = 1, 2
+_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
+_ELEM_KEY, _ELEM_TIMEOUT, _ELEM_EXPIRATION = 1, 4, 5
+_ATTRIBUTE = struct.Struct("=HH")
+_U64 = struct.Struct(">Q")
+
+
+class Netlink:
+    """One netlink socket of one protocol. Raises OSError where the kernel refuses."""
+
+    def __init__(self, protocol: int) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        self._socket.bind((0, 0))
+        self._sequence = 0
+
+    def ask(self, kind: int, payload: bytes, flags: int = 0) -> Iterator[tuple[int, int, memoryview]]:
+        """Sends a request; yields the type, flags and body of each message of the answer, up to its end."""
+        self._sequence += 1
+        sequence = self._sequence
+        self._socket.sendto(HEADER.pack(HEADER.size + len(payload), kind, REQUEST | flags, sequence, 0) + payload, (0, 0))
+        while True:
+            data = memoryview(self._socket.recv(BUFFER))
+            while len(data) >= HEADER.size:
+                length, found, told, number, _ = HEADER.unpack_from(data)
+                body, data = data[HEADER.size : length], data[(length + 3) & ~3 :]
+                if number != sequence:
+                    continue
+                if found in (ERROR, DONE):
+                    code = -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
+                    if code > 0:
+                        raise OSError(code, "netlink")
+                    if found == DONE and told & DUMP_INTR:
+                        yield found, told, body
+                    return
+                yield found, told, body
+                if not flags & (DUMP | ACK):
+                    return
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._socket.close()
+
+
+def attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The attributes in a body, each with its type."""
+    while len(data) >= 4:
+        length, kind = _ATTRIBUTE.unpack_from(data)
+        if length < 4:
+            return
+        yield kind & _TYPE, data[4:length]
+        data = data[(length + 3) & ~3 :]
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """An attribute with its padding."""
+    return _ATTRIBUTE.pack(len(value) + 4, kind) + value + b"\0" * (-len(value) % 4)
+
+
+class NftablesReader:
+    """Looks at nf_tables. Raises OSError: EPERM without the right, others where the kernel has no nf_tables."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(NETLINK_NETFILTER)
+
+    def generation(self) -> int:
+        """Counts the changes that anybody made to any table of this network namespace."""
+        for _, _, body in self._netlink.ask(_GETGEN, bytes(4)):
+            for kind, value in attributes(body[4:]):
+                if kind == 1:
+                    return int.from_bytes(value, "big")
+        return 0
+
+    def sets(self, table: str) -> list[str]:
+        """The names of the named sets of a table of family inet."""
+        found = []
+        wanted = table.encode()
+        for _, _, body in self._netlink.ask(_GETSET, bytes((_INET, 0, 0, 0)), DUMP):
+            told = {kind: bytes(value).rstrip(b"\0") for kind, value in attributes(body[4:]) if kind in (_SET_TABLE, _SET_NAME)}
+            if told.get(_SET_TABLE) == wanted and not told[_SET_NAME].startswith(b"__"):
+                found.append(told[_SET_NAME].decode())
+        return found
+
+    def elements(self, table: str, name: str) -> Iterator[tuple[list[tuple[bytes, int]], bool]]:
+        """Slices of a set's elements with the milliseconds they have left (0: no end), and whether the set changed under the reading."""
+        payload = bytes((_INET, 0, 0, 0)) + attribute(_LIST_TABLE, table.encode() + b"\0") + attribute(_LIST_SET, name.encode() + b"\0")
+        for _, flags, body in self._netlink.ask(_GETSETELEM, payload, DUMP):
+            found = [_element(each) for kind, value in attributes(body[4:]) if kind == _LIST_ELEMENTS for _, each in attributes(value)]
+            yield found, bool(flags & DUMP_INTR)
+
+    def close(self) -> None:
+        """Closes its socket."""
+        self._netlink.close()
+
+
+def _element(data: memoryview) -> tuple[bytes, int]:
+    key, timed, left = b"", False, 0
+    for kind, value in attributes(data):
+        if kind == _ELEM_KEY:
+            key = bytes(value[4:])
+        elif kind == _ELEM_TIMEOUT:
+            timed = True
+        elif kind == _ELEM_EXPIRATION:
+            left = _U64.unpack(value)[0]
+    return key, max(left, 1) if timed else 0
