@@ -7,12 +7,13 @@ Run it after a change of a declaration: `.venv/bin/python docs/reference/make.py
 """
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 from msgspec import Struct, structs
-from msgspec.inspect import BoolType, CustomType, IntType, LiteralType, Metadata, StrType, StructType, UnionType, VarTupleType
+from msgspec.inspect import BoolType, CustomType, DateTimeType, DictType, IntType, LiteralType, Metadata, StrType, StructType, UnionType, VarTupleType
 
 from gatepost.config import Settings
 from gatepost.core.facts import KINDS, REASONS, Fact
@@ -21,6 +22,16 @@ from gatepost.core.spans import Span
 from gatepost.wire.toml_files import EntryLine, RuleFile, write_rules
 
 HERE = Path(__file__).parent
+EXAMPLE = """```toml
+[accounts]
+default_domain = "example.org"
+
+[accounts.domains]
+CORP = "corp.example.org"
+
+[logs]
+timezone = "Europe/Berlin"
+```"""
 MADE = "<!-- Made by docs/reference/make.py; change the declaration in the code, then run it again. -->"
 
 
@@ -31,12 +42,8 @@ def pages() -> dict[str, str]:
 
 def rules() -> str:
     """The page about a file of rules and lists."""
-    reasons = [
-        "| counts | reasons |",
-        "|---|---|",
-        *(f"| `{kind}` | {', '.join(f'`{each}`' for each in known)} |" for kind, known in REASONS.items()),
-    ]
-    counts = ["| counts | what is added up |", "|---|---|", *(f"| `{name}` | {words} |" for name, words in PLURALS.items())]
+    reasons = "| counts | reasons |\n|---|---|\n" + "\n".join(f"| `{kind}` | {_list(known)} |" for kind, known in REASONS.items())
+    counts = "| counts | what is added up |\n|---|---|\n" + "\n".join(f"| `{name}` | {words} |" for name, words in PLURALS.items())
     return _page(
         "# Reference: rules and lists",
         MADE,
@@ -50,9 +57,9 @@ def rules() -> str:
         'In TOML `where.reason = "..."`, in a story `where.reason=...`.',
         _table(Where),
         "### What can be counted",
-        "\n".join(counts),
+        counts,
         "### Reasons",
-        "\n".join(reasons),
+        reasons,
         "## [[allow]] and [[deny]]",
         "What the boxes mean is told in [the guide to lists](../access.md). `logins` and `relay` belong to the allow list.",
         _table(EntryLine),
@@ -70,39 +77,42 @@ def _preset(name: Any) -> list[str]:
 
 def config() -> str:
     """The page about gatepost.toml."""
-    parts = [(field.encode_name, field.type) for field in _info(Settings).fields]
+    parts = [(field.encode_name, cast(StructType, field.type)) for field in _info(Settings).fields]
     tables = [part for name, kind in parts for part in (f"## [{name}]", _first_line(kind.cls), _table(kind.cls))]
     return _page(
         "# Reference: gatepost.toml",
         MADE,
-        "The wiring of an installation. It is looked for as `/etc/gatepost/gatepost.toml`; for a user without root first as `gatepost/gatepost.toml` in "
-        "the XDG configuration folder (`~/.config`). `--config FILE` names another. A file that is not there means the defaults. "
-        "`gatepost check` reads it and names line, field and cure of what is wrong.",
+        "The wiring of an installation. It is looked for as `/etc/gatepost/gatepost.toml`; for a user without root first as\n"
+        "`gatepost/gatepost.toml` in the XDG configuration folder (`~/.config`). `--config FILE` names another. A file that is\n"
+        "not there means the defaults. `gatepost check` reads it and names line, field and cure of what is wrong.",
         "Rules and lists are no wiring: they are in [files of their own](rules.md).",
         *tables,
         "## Example",
-        '```toml\n[accounts]\ndefault_domain = "example.org"\n\n[accounts.domains]\nCORP = "corp.example.org"\n\n[logs]\ntimezone = "Europe/Berlin"\n```',
+        EXAMPLE,
     )
 
 
 def facts() -> str:
     """The page about kinds of fact."""
     common = {field.encode_name for field in structs.fields(Fact)}
-    rows = [
-        f"| `{name}` | {_first_line(kind)} | {', '.join(f'`{field.encode_name}`' for field in structs.fields(kind) if field.encode_name not in common)} |"
-        for name, kind in KINDS.items()
-    ]
+    own = {name: [each.encode_name for each in structs.fields(kind) if each.encode_name not in common] for name, kind in KINDS.items()}
+    rows = [f"| `{name}` | {_first_line(kind)} | {_list(own[name])} |" for name, kind in KINDS.items()]
     return _page(
         "# Reference: kinds of fact",
         MADE,
-        "What happened, as [`gatepost parse`](../parse.md) prints it and [stories](../stories.md) write it. Every fact has a time (`at`), the `host` that saw "
-        "it, a `protocol`, its finer `service`, and a `client`; `evidence_only` is set where it is kept but never counted.",
+        "What happened, as [`gatepost parse`](../parse.md) prints it and [stories](../stories.md) write it. Every fact has a time\n"
+        "(`at`), the `host` that saw it, a `protocol`, its finer `service`, and a `client`; `evidence_only` is set where it is kept\n"
+        "but never counted.",
         "| kind | what it says | fields of its own |\n|---|---|---|\n" + "\n".join(rows),
     )
 
 
 def _page(*parts: str) -> str:
     return "\n\n".join(parts) + "\n"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in names)
 
 
 def _first_line(kind: type) -> str:
@@ -117,7 +127,7 @@ def _table(kind: type[Struct]) -> str:
     rows = ["| field | value | default | meaning |", "|---|---|---|---|"]
     for field, plain in zip(_info(kind).fields, structs.fields(kind), strict=True):
         meta = field.type.extra_json_schema or {} if isinstance(field.type, Metadata) else {}
-        default = "required" if field.required else f"`{_written(plain.default if plain.default is not structs.NODEFAULT else {})}`"
+        default = "required" if field.required else f"`{_written({} if plain.default is msgspec.NODEFAULT else plain.default)}`"
         rows.append(f"| `{field.encode_name}` | {_words(field.type)} | {default} | {_meaning(meta)} |")
     return "\n".join(rows)
 
@@ -160,7 +170,8 @@ def _words(kind: Any) -> str:
         return "length of time"
     if isinstance(kind, StrType):
         return f"text, at most {kind.max_length} characters" if kind.max_length else "text"
-    return {BoolType: "`true` or `false`", msgspec.inspect.DateTimeType: "date and time", msgspec.inspect.DictType: "table of texts"}[type(kind)]
+    named: dict[Any, str] = {BoolType: "`true` or `false`", DateTimeType: "date and time", DictType: "table of texts"}
+    return named[type(kind)]
 
 
 def _anchor(kind: StructType) -> str:
