@@ -7,9 +7,9 @@ Run it after a change of a declaration: `.venv/bin/python docs/reference/make.py
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct, structs
@@ -77,8 +77,7 @@ def _preset(name: Any) -> list[str]:
 
 def config() -> str:
     """The page about gatepost.toml."""
-    parts = [(field.encode_name, cast(StructType, field.type)) for field in _info(Settings).fields]
-    tables = [part for name, kind in parts for part in (f"## [{name}]", _first_line(kind.cls), _table(kind.cls))]
+    tables = [part for field in _info(Settings).fields if isinstance(field.type, StructType) for part in _section(field.encode_name, field.type.cls)]
     return _page(
         "# Reference: gatepost.toml",
         MADE,
@@ -86,10 +85,16 @@ def config() -> str:
         "`gatepost/gatepost.toml` in the XDG configuration folder (`~/.config`). `--config FILE` names another. A file that is\n"
         "not there means the defaults. `gatepost check` reads it and names line, field and cure of what is wrong.",
         "Rules and lists are no wiring: they are in [files of their own](rules.md).",
+        "## At the top",
+        _table(Settings),
         *tables,
         "## Example",
         EXAMPLE,
     )
+
+
+def _section(name: str, kind: type[Struct]) -> list[str]:
+    return [f"## [{name}]", _first_line(kind), _table(kind)]
 
 
 def facts() -> str:
@@ -125,10 +130,12 @@ def _info(kind: type[Struct]) -> StructType:
 
 def _table(kind: type[Struct]) -> str:
     rows = ["| field | value | default | meaning |", "|---|---|---|---|"]
+    hints = get_type_hints(kind, include_extras=True)
     for field, plain in zip(_info(kind).fields, structs.fields(kind), strict=True):
+        declared = list(_literals(hints[plain.name]))
         meta = field.type.extra_json_schema or {} if isinstance(field.type, Metadata) else {}
         default = "required" if field.required else f"`{_written({} if plain.default is msgspec.NODEFAULT else plain.default)}`"
-        rows.append(f"| `{field.encode_name}` | {_words(field.type)} | {default} | {_meaning(meta)} |")
+        rows.append(f"| `{field.encode_name}` | {_words(field.type, declared)} | {default} | {_meaning(meta) or _about(field.type)} |")
     return "\n".join(rows)
 
 
@@ -138,30 +145,43 @@ def _meaning(meta: dict[str, Any]) -> str:
     return f"{said} For example {examples}." if examples else said
 
 
+def _about(kind: Any) -> str:
+    return _first_line(kind.cls) if isinstance(kind, StructType) else ""
+
+
 def _written(value: Any) -> str:
-    """A value as TOML writes it."""
+    """A value as TOML writes it; a table's own fields are told elsewhere."""
     if isinstance(value, Span):
         return f'"{value}"'
     if isinstance(value, tuple):
         return f"[{', '.join(_written(each) for each in value)}]"
-    if isinstance(value, Where) or value == {}:
+    if isinstance(value, Struct) or value == {}:
         return "{}"
     if value is None:
         return "none"
     return msgspec.json.encode(value).decode()
 
 
-def _words(kind: Any) -> str:
+def _literals(hint: Any) -> Iterator[Any]:
+    """The values of the Literal types in a declaration, in their order there, which msgspec does not keep."""
+    for each in get_args(hint):
+        if get_origin(hint) is Literal:
+            yield each
+        else:
+            yield from _literals(each)
+
+
+def _words(kind: Any, declared: list[Any]) -> str:
     """What a field takes, in words."""
     if isinstance(kind, Metadata):
-        return _words(kind.type)
+        return _words(kind.type, declared)
     if isinstance(kind, UnionType):
-        return ", or ".join(_words(each) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
+        return ", or ".join(_words(each, declared) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
     if isinstance(kind, LiteralType):
-        return ", ".join(f"`{_written(each)}`" for each in kind.values)
+        return ", ".join(f"`{_written(each)}`" for each in sorted(kind.values, key=declared.index))
     if isinstance(kind, VarTupleType):
         inner = kind.item_type
-        return f"tables, see [below](#{_anchor(inner)})" if isinstance(inner, StructType) else f"list of {_words(inner)}"
+        return f"tables, see [below](#{_anchor(inner)})" if isinstance(inner, StructType) else f"list of {_words(inner, declared)}"
     if isinstance(kind, StructType):
         return f"table, see [{kind.cls.__name__.lower()}](#{kind.cls.__name__.lower()})"
     if isinstance(kind, IntType):

@@ -130,11 +130,11 @@ def _fields(words: list[str]) -> dict[str, Any]:
     return found
 
 
-def _only(fields: dict[str, Any], *known: str) -> dict[str, Any]:
-    """These fields, where all are known. Raises BadInputError."""
+def _only(fields: dict[str, Any], *allowed: str) -> dict[str, Any]:
+    """These fields, where all are allowed. Raises BadInputError."""
     for field in fields:
-        if field not in known:
-            raise BadInputError(f"{field}: there is no such field here; write {' or '.join(f'{each}=' for each in known)}")
+        if field not in allowed:
+            raise BadInputError(f"{field}: there is no such field here; write {' or '.join(f'{each}=' for each in allowed)}")
     return fields
 
 
