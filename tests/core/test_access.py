@@ -3,7 +3,7 @@
 import pytest
 
 from gatepost.core.access import MOST_PREFIXES, OWN_RANGES, Entry, Lists, check_entries, own_entries, prefixes
-from gatepost.core.subjects import Client
+from gatepost.core.subjects import Client, numbered
 from tests.core.made import IP, OTHER, SIX, allow, deny
 
 
@@ -11,7 +11,7 @@ def test_a_range_is_the_prefixes_that_make_it_up() -> None:
     assert [str(net) for net in prefixes("192.0.2.1-192.0.2.4")] == ["192.0.2.1/32", "192.0.2.2/31", "192.0.2.4/32"]
     assert [str(net) for net in prefixes("192.0.2.0 - 192.0.2.255")] == ["192.0.2.0/24"]
     lists = Lists((deny("192.0.2.1-192.0.2.4"),))
-    covered = [bool(lists.covering(Client(f"192.0.2.{number}"))) for number in range(6)]
+    covered = [bool(lists.covering(*numbered(Client(f"192.0.2.{number}")))) for number in range(6)]
     assert covered == [False, True, True, True, True, False]
 
 
@@ -64,9 +64,9 @@ def test_other_protocols_and_other_lengths_do_not_contradict() -> None:
 def test_the_most_specific_comes_first_whatever_the_order() -> None:
     entries = (deny("0.0.0.0/0"), allow(IP), deny("192.0.2.0/24"))
     for order in (entries, entries[::-1]):
-        assert [entry.prefix for entry in Lists(order).covering(IP)] == [IP, "192.0.2.0/24", "0.0.0.0/0"]
-    assert [entry.prefix for entry in Lists(entries).covering(OTHER)] == ["0.0.0.0/0"]
-    assert Lists(entries).covering(SIX) == ()
+        assert [entry.prefix for entry in Lists(order).covering(*numbered(IP))] == [IP, "192.0.2.0/24", "0.0.0.0/0"]
+    assert [entry.prefix for entry in Lists(entries).covering(*numbered(OTHER))] == ["0.0.0.0/0"]
+    assert Lists(entries).covering(*numbered(SIX)) == ()
 
 
 def test_what_an_entry_trusts() -> None:
@@ -84,11 +84,11 @@ def test_an_entry_is_in_force_until_just_before_it_expires() -> None:
 
 def test_a_network_is_shared_with_an_allowed_address_in_it_until_that_expires() -> None:
     lists = Lists((allow("2001:db8::9", expires=10), deny("2001:db8:0:1::9"), allow("2001:d00::/24")))
-    assert lists.shares(SIX, 24, 64)
-    assert lists.shares(Client("2001:db8:0:5::1"), 24, 48)
-    assert not lists.shares(Client("2001:db8:0:1::1"), 24, 64)
+    assert lists.shares(*numbered(SIX), 64)
+    assert lists.shares(*numbered(Client("2001:db8:0:5::1")), 48)
+    assert not lists.shares(*numbered(Client("2001:db8:0:1::1")), 64)
     assert lists.expire(10)
-    assert not lists.shares(SIX, 24, 64)
+    assert not lists.shares(*numbered(SIX), 64)
 
 
 def test_own_entries_trust_and_do_not_relay() -> None:

@@ -91,7 +91,13 @@ def test_different_clients_of_holds_are_their_subjects() -> None:
 
 def test_the_plain_counter_serves_where_it_suffices() -> None:
     assert type(a_counter(rule())) is Counter
-    for fields in ({"by": "network"}, {"counts": "auth_failed"}, {"counts": "recipients"}, {"counts": "held"}, {"counts": "rejected", "where": Where(code=5)}):
+    for fields in (
+        {"by": "network"},
+        {"counts": "auth_failed"},
+        {"counts": "recipients"},
+        {"counts": "held"},
+        {"counts": "rejected", "where": Where(code=5)},
+    ):
         assert type(a_counter(rule(**fields))) is AnyCounter, fields  # type: ignore[arg-type]
 
 

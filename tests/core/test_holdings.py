@@ -12,7 +12,13 @@ SEEN = View(IP, (), False, ())
 
 def decision(number: int, until: int = 100, subject: Subject | None = None, protocols: tuple[str, ...] = ("smtp", "imap")) -> Decision:
     return Decision(
-        number=number, rule="dos", action="block", subject=subject or Subject("client", IP), protocols=protocols, start=10, until=until  # type: ignore[arg-type]
+        number=number,
+        rule="dos",
+        action="block",
+        subject=subject or Subject("client", IP),
+        protocols=protocols,
+        start=10,
+        until=until,  # type: ignore[arg-type]
     )
 
 

@@ -101,6 +101,8 @@ def test_a_rule_holds_only_where_it_enforces_more_than_an_alert() -> None:
 
 
 def test_the_sentence_of_a_rule() -> None:
-    assert sentence(PRESETS["standard"][0]) == "50 connections from one address within 5m on smtp, imap, pop3 (each apart) block that protocol for 5m."
+    assert (
+        sentence(PRESETS["standard"][0]) == "50 connections from one address within 5m on smtp, imap, pop3 (each apart) block that protocol for 5m."
+    )
     guessing = next(each for each in PRESETS["strict"] if each.name == "account-guessing")
     assert "on one account and at least 10 addresses within 1h" in sentence(guessing)

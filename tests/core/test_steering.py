@@ -9,7 +9,13 @@ from tests.core.made import IP, NEIGHBOUR, OTHER, SIX, SIX_NEAR, Guard, allow, a
 
 
 def test_unchanged_counting_keeps_windows_and_any_other_starts_clean() -> None:
-    for change, fires in (({"hold": 7}, True), ({"scope": "logins"}, True), ({"threshold": 4}, False), ({"window": 61}, False), ({"name": "x"}, False)):
+    for change, fires in (
+        ({"hold": 7}, True),
+        ({"scope": "logins"}, True),
+        ({"threshold": 4}, False),
+        ({"window": 61}, False),
+        ({"name": "x"}, False),
+    ):
         guard = Guard(rule())
         guard.take(connected(0), connected(1), AdoptRules(at(1), (rule(**change),)))  # type: ignore[arg-type]
         assert bool(guard.imposed(connected(2))) is fires, change

@@ -36,8 +36,8 @@ class FirstStart:
 
     async def look(self, desk: Desk, found: Found, paths: Sequence[str]) -> None:
         """Looks back, offers allow entries, and begins to enforce, or to observe first."""
-        made = await asyncio.to_thread(self._replay, desk.now(), paths)
-        offers = {prefix: why for prefix, why in found.trusted}
+        made = await asyncio.to_thread(self._replay, desk, paths)
+        offers = dict(found.trusted)
         if made is not None:
             offers |= dict.fromkeys(_good(made), "held in the past days, yet it logged in well or delivered mail")
         await self._offer(desk, offers)
@@ -45,12 +45,12 @@ class FirstStart:
             at = desk.now()
             await desk.do(Pause(at, at + self._observe), Who("gatepost"), "pause", reason=f"observe first, for {Span(self._observe)}")
 
-    def _replay(self, at: int, paths: Sequence[str]) -> Replay | None:
-        files = [name for path in paths for name in _series(path, at)]
+    def _replay(self, desk: Desk, paths: Sequence[str]) -> Replay | None:
+        files = [name for path in paths for name in _series(path, desk.now())]
         if not files:
             return None
         logs = PastLogs(files, self._settings)
-        made = logs.replay_standard()
+        made = logs.replay(desk.guard.order.engine.rules, desk.guard.standing.entries())
         try:
             for number, lines in logs.batches():
                 made.feed(number, lines)
