@@ -40,9 +40,7 @@ Pick = Callable[..., Any]
 """Picks one of the values that it is given."""
 
 BASE = 1_700_000_000 * SECOND
-CLIENTS = tuple(
-    map(Client, ("192.0.2.1", "192.0.2.2", "192.0.3.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8:1::1", "10.0.0.1"))
-)
+CLIENTS = tuple(map(Client, ("192.0.2.1", "192.0.2.2", "192.0.3.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "2001:db8:1::1", "10.0.0.1")))
 ACCOUNTS = ("a@x", "a@x", "b@x", "a@x from 192.0.2.1", "192.0.2.1")
 """Names, and two that would be mistaken for a pair and an address where kinds of subject are not told apart."""
 NETWORKS = ("192.0.2.0/24", "192.0.2.0/28", "192.0.2.2", "192.0.0.0/16", "0.0.0.0/0", "2001:db8::/48", "2001:db8::/64", "2001:db8::/32", "::/0")
@@ -87,7 +85,7 @@ def a_rule(pick: Pick, name: str) -> Rule:
         *("connected", "auth_failed", "auth_failed", "held", "held", "bad_session", "rejected", "protocol_abused", "recipients"),
         *("message_accepted", "message_bounced", "auth_succeeded"),
     )
-    on = ("smtp",) if counts in SMTP_ONLY else pick(("smtp", "imap"), ("imap",), ("smtp",), ("imap", "smtp", "http"))
+    on: tuple[Protocol, ...] = ("smtp",) if counts in SMTP_ONLY else pick(("smtp", "imap"), ("imap",), ("smtp",), ("imap", "smtp", "http"))
     by = pick("client", "network") if counts in NAMELESS else pick("client", "client", "account", "network", "pair")
     threshold, distinct, least, where = pick(2, 2, 3, 1, 4), "", 0, Where()
     if by in ("client", "network") and counts not in NAMELESS:

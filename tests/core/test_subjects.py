@@ -37,7 +37,12 @@ def test_prefixes(text: str, canonical: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("192.0.2.1/24", "192.0.2.0/24 is the network that it lies in"), ("192.0.2.0/33", "from 0 to 32"), ("192.0.2.0/x", "from 0 to 32"), ("::/-1", "128")],
+    [
+        ("192.0.2.1/24", "192.0.2.0/24 is the network that it lies in"),
+        ("192.0.2.0/33", "from 0 to 32"),
+        ("192.0.2.0/x", "from 0 to 32"),
+        ("::/-1", "128"),
+    ],
 )
 def test_a_bad_prefix_names_the_cure(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):

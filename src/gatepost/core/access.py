@@ -104,7 +104,8 @@ def check_entries(entries: Iterable[Entry]) -> None:
             other = taken.setdefault(where, entry)
             if other is not entry and other.verb != entry.verb:
                 raise ValueError(
-                    f"prefix: {prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry}); remove one of them, or name other protocols"
+                    f"prefix: {prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry}); "
+                    "remove one of them, or name other protocols"
                 )
             if other is not entry:
                 raise ValueError(f"prefix: {prefix_text(where[0])} on {where[1]} stands twice ({other}; {entry}); remove one of them")

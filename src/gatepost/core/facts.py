@@ -30,7 +30,7 @@ def kind_name(name: str) -> str:
 
 
 class Fact(Struct, frozen=True, gc=False, tag_field="kind", tag=kind_name):
-    """Something that happened. ``at`` is in microseconds since 1970 UTC, ``host`` the machine that saw it, ``service`` the finer name of the protocol."""
+    """Something that happened. ``at`` is in microseconds since 1970 UTC, ``host`` saw it, ``service`` is the finer name of the protocol."""
 
     at: int
     host: str

@@ -65,7 +65,12 @@ _DECODER = msgspec.msgpack.Decoder(_State, dec_hook=decode_span)
 def dump(engine: Engine) -> bytes:
     """All that an engine remembers, as bytes; equal states give equal bytes."""
     numbers = {name: getattr(engine, name) for name in _NUMBERS}
-    numbers |= {"known": engine.known.pairs.dropped, "good": engine.good.dropped, "decisions": engine.holdings.dropped, "braking": engine.braking.dropped}
+    numbers |= {
+        "known": engine.known.pairs.dropped,
+        "good": engine.good.dropped,
+        "decisions": engine.holdings.dropped,
+        "braking": engine.braking.dropped,
+    }
     return _ENCODER.encode(
         _State(
             version=VERSION,
