@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.logfile import LogFileSettings
+from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.wire.maillog.grammar import Host
 from gatepost.wire.maillog.reader import GRAMMARS
 from gatepost.wire.toml_files import line_of, read
@@ -41,16 +43,21 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     accounts: Accounts = Accounts()
     logs: Logs = Logs()
+    logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
+    nftables: NftablesSettings = NftablesSettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
     socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
 
     def paths(self) -> "Paths":
         """Where state and socket are."""
+        given = os.environ.get
         root = os.geteuid() == 0
-        home = Path.home()
-        state = Path("/var/lib/gatepost") if root else Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "gatepost"
-        run = Path("/run") if root or not os.environ.get("XDG_RUNTIME_DIR") else Path(os.environ["XDG_RUNTIME_DIR"])
-        return Paths(state=Path(self.state) if self.state else state, socket=Path(self.socket) if self.socket else run / "gatepost" / "api.sock")
+        # systemd names its folders (systemd.exec(5)); a user without root has those of the XDG specification.
+        state = given("STATE_DIRECTORY") or (
+            "/var/lib/gatepost" if root else f"{given('XDG_STATE_HOME') or os.path.expanduser('~/.local/state')}/gatepost"
+        )
+        run = given("RUNTIME_DIRECTORY") or (f"{given('XDG_RUNTIME_DIR')}/gatepost" if given("XDG_RUNTIME_DIR") and not root else "/run/gatepost")
+        return Paths(state=Path(self.state or state), socket=Path(self.socket or f"{run}/api.sock"))
 
 
 class Paths(NamedTuple):

@@ -7,14 +7,14 @@ Limits: runs on one event loop; `report` and `judge` never wait.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
 from gatepost.core.decisions import Effect, Question, Verdict
 from gatepost.core.deeds import AdoptLists, AnyDeed
 from gatepost.core.facts import AnyFact, Fact
+from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Mirror, Standing
 from gatepost.pipeline.order import Order
 from gatepost.stores.contract import Audit
@@ -27,19 +27,6 @@ TICK = 1.0
 
 Announce = Callable[[Sequence[Effect]], None]
 """Told of effects once they are in force; must return at once."""
-
-
-class Journal(Protocol):
-    """Where entries are written down; journal.py has the real one."""
-
-    def add(self, first: int, entries: Sequence[AnyFact | AnyDeed], cursors: Mapping[str, bytes] = {}, audit: Sequence[Audit] = ()) -> None:
-        """Takes entries whose places follow each other. Never blocks."""
-
-    def flush(self) -> None:
-        """Asks to write now. Never blocks."""
-
-    async def stored(self, place: int) -> bool:
-        """Whether the entry at a place reached the disk; returns when that is known."""
 
 
 class Stats:
@@ -76,18 +63,22 @@ class Guard:
         self.mirrors = mirrors
         self.standing = Standing(order.engine)
         self.stats = Stats()
+        self.cursors: dict[str, bytes] = {}
+        """How far each inlet has read, by its name."""
         self._announce = announce
         self._now = now
         self._announcing: set[asyncio.Task[None]] = set()
 
     # --- what inlets call
 
-    def report(self, facts: Sequence[AnyFact], inlet: str = "", cursor: bytes = b"") -> None:
+    def report(self, facts: Sequence[Fact], inlet: str = "", cursor: bytes = b"") -> None:
         """Facts happened. ``cursor`` says how far ``inlet`` has read, and is stored with them. No fact is later than its arrival."""
         now = self._now()
         facts = [fact if fact.at <= now else structs.replace(fact, at=now) for fact in facts]
         first = self.order.place + 1
         followed = self.order.report_all(facts)
+        if inlet:
+            self.cursors[inlet] = cursor
         self.journal.add(first, facts, {inlet: cursor} if inlet else {})
         self.stats.count(facts)
         if followed:

@@ -12,12 +12,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from gatepost.core.spans import SECOND
 from gatepost.pipeline.pending import Pending, sift
-from gatepost.stores.contract import Audit, Batch, Entry, Store, StoreError
+from gatepost.stores.contract import Audit, Batch, Store, StoreError
 
 MS = SECOND // 1000
 RETRY, RETRY_MOST = 100 * MS, 5 * SECOND
@@ -47,7 +48,7 @@ class Journal:
     """
 
     def __init__(
-        self, store: Store, last: int = 0, *, flush_after: int = 100 * MS, most_pending: int = 500_000, on_gap: Callable[[], None] = lambda: None
+        self, store: Store, last: int = 0, *, flush_after: int = 100 * MS, most_pending: int = 500_000, on_gap: Callable[[], object] = lambda: None
     ) -> None:
         self.problem = ""
         """Why the store takes nothing now; empty where it does."""
@@ -70,8 +71,11 @@ class Journal:
 
     # --- the loop's side
 
-    def add(self, first: int, entries: Sequence[Entry], cursors: Mapping[str, bytes] | None = None, audit: Sequence[Audit] = ()) -> None:
-        """Takes entries with consecutive places from ``first`` on, and what belongs into their transaction. They must not change afterwards."""
+    def add(self, first: int, entries: Sequence[Any], cursors: Mapping[str, bytes] | None = None, audit: Sequence[Audit] = ()) -> None:
+        """Takes entries (`contract.Entry`) with consecutive places from ``first`` on, and what belongs into their transaction.
+
+        They must not change afterwards.
+        """
         self._pending.put(first, entries, cursors or {}, audit)
         if not self._some.is_set():
             self._some.set()

@@ -1,8 +1,8 @@
 """From what a store remembers to the engine that wrote it.
 
 Job: load the newest snapshot and bring in the entries behind it, through the same order. Promise: where nothing is missing the engine is the one
-that stopped; what is damaged or missing is noted, and everything else used. Limits: with no snapshot that can be read and no journal from its beginning
-there is nothing to stand on, and that is an error, never a guess.
+that stopped; what is damaged or missing is noted, and everything else used. Limits: with no snapshot that can be read and no journal from its
+beginning there is nothing to stand on, and that is an error, never a guess.
 """
 
 from collections.abc import Mapping
@@ -86,7 +86,9 @@ def _newest_snapshot(store: Store, opened: Recovered) -> Recovery:
         return found
     if opened.snapshots and next(iter(store.entries_after(0)), (0, None))[0] != 1:
         cure = "restore a backup of the store, or move it away and start anew"
-        raise StoreError(f"no snapshot of the store can be used, and its journal does not go back to its beginning ({'; '.join(found.notes)}); {cure}")
+        raise StoreError(
+            f"no snapshot of the store can be used, and its journal does not go back to its beginning ({'; '.join(found.notes)}); {cure}"
+        )
     return found
 
 

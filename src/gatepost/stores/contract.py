@@ -64,6 +64,10 @@ class StoreError(Exception):
     """The store cannot do what it was asked: disk full, locked, corrupt, or of a newer version. The text names the cure."""
 
 
+class RefusedError(StoreError):
+    """The store is there and well, but not ours to use: of a newer version, of another program, or in use. Nothing may be guarded beside it."""
+
+
 class DamagedError(StoreError):
     """Entries ``first`` to ``last`` of the journal cannot be read; who can do without them asks again behind ``last``."""
 

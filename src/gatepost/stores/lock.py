@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from gatepost.stores.contract import StoreError
+from gatepost.stores.contract import RefusedError, StoreError
 
 
 class Lock:
@@ -29,7 +29,7 @@ class Lock:
             pid = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
             os.close(self._file)
             who = f"another gatepost (pid {pid})" if pid.isdecimal() else "another gatepost"
-            raise StoreError(f"{who} is using {folder}; stop it first, or give this one a state folder of its own") from wrong
+            raise RefusedError(f"{who} is using {folder}; stop it first, or give this one a state folder of its own") from wrong
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 

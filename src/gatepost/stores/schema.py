@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from gatepost.stores.contract import StoreError
+from gatepost.stores.contract import RefusedError, StoreError
 
 APPLICATION = 0x47617465
 """What marks a database as Gatepost's (`PRAGMA application_id`): ``Gate``."""
@@ -78,7 +78,7 @@ def check(connection: sqlite3.Connection, path: Path, newest: int) -> None:
     """Raises StoreError where a database is not of this version: for who may not migrate it."""
     version = _checked_version(connection, path, newest)
     if version < newest:
-        raise StoreError(f"{path} is of version {version}, and this gatepost works with version {newest}; start its daemon, which brings it there")
+        raise RefusedError(f"{path} is of version {version}, and this gatepost works with version {newest}; start its daemon, which brings it there")
 
 
 def _checked_version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
@@ -86,10 +86,10 @@ def _checked_version(connection: sqlite3.Connection, path: Path, newest: int) ->
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if application != APPLICATION and (application or version or tables):
-        raise StoreError(f"{path} is a database of another program; name another file for the store")
+        raise RefusedError(f"{path} is a database of another program; name another file for the store")
     if version > newest:
         cure = "install the newer gatepost again, or restore a backup from before it"
-        raise StoreError(f"{path} is of version {version}, and this gatepost reads versions up to {newest}; {cure}")
+        raise RefusedError(f"{path} is of version {version}, and this gatepost reads versions up to {newest}; {cure}")
     return version
 
 
