@@ -166,6 +166,11 @@ class Replay:
         """How many facts of each kind there were."""
         return {kind_name(kind.__name__): count for kind, count in self.kinds.most_common() if count}
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was dropped to stay within the limits, and what came too late: by the engine, and here."""
+        return self.order.engine.pressure | {"deeds": self.forgotten}
+
     def deeds_in(self, decision: Decision) -> Deeds:
         """What the clients of a decision's subject did, before it and after."""
         together = Deeds()

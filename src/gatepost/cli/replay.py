@@ -93,7 +93,7 @@ def as_object(logs: PastLogs, made: Replay, elapsed: float) -> dict[str, Any]:
         "repeated_lines": logs.order.repeated,
         "evidence_only": made.repeats,
         "brakes": [{"rule": brake.rule, "at": moment(brake.at), "good": brake.good, "held": brake.held} for brake in made.brakes],
-        "dropped": made.order.engine.pressure,
+        "dropped": made.dropped,
     }
 
 

@@ -140,20 +140,27 @@ def line_of(text: str, path: str) -> int:
     """The line on which a path like ``rule[1].threshold`` stands in a TOML text; that of its table where the field is missing; 0 where nothing is."""
     names = [name for name, _ in steps(path) if name]
     index = next((int(number) for _, number in steps(path) if number), 0)
-    found, turn, here = 0, -1, ""
+    table: list[str] = []
+    turn = -1  # which of the tables [[names[0]]] the line stands in
+    found = longest = 0
     for count, line in enumerate(text.split("\n"), 1):
         bare = line.strip()
+        before, equals, _ = bare.partition("=")
         if bare.startswith("["):
-            here = bare.strip("[] \t").partition("]")[0]
-            turn += bool(names) and here == names[0] and bare.startswith("[[")
-            if names and turn in (-1, index) and here.split(".") == names[: here.count(".") + 1]:
-                found = count
-        elif turn in (-1, index) and names:
-            inside = here.split(".") if here else []
-            rest = names[len(inside) :]
-            if inside == names[: len(inside)] and rest and re.match(rf"[\"']?{re.escape(rest[0])}[\"']?\s*[=.]", bare):
-                return count
+            key = table = _key(bare.lstrip("[").partition("]")[0])
+            turn += bare.startswith("[[") and table == names[:1]
+        elif equals:
+            key = table + _key(before)
+        else:
+            continue
+        if turn in (-1, index) and key == names[: len(key)] and len(key) > longest:
+            found, longest = count, len(key)
     return found
+
+
+def _key(text: str) -> list[str]:
+    """The names of a dotted key."""
+    return [name.strip().strip("\"'") for name in text.split(".")]
 
 
 def moment(at: int) -> str:
