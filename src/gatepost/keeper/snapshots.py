@@ -1,7 +1,8 @@
 """Snapshots of the engine, made beside the daemon.
 
 Job: bring the newest snapshot up to what the journal knows, and keep it as a new one. Promise: the daemon is never held up (it waits for one
-step of a snapshot at most); a snapshot that would replace a better one is not kept. Limits: a second engine in memory while it works; it migrates nothing.
+step of a snapshot at most); a snapshot that would replace a better one is not kept. Limits: a second engine in memory while it works; it
+migrates nothing.
 """
 
 from pathlib import Path
