@@ -11,13 +11,7 @@ import pytest
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.inotify import Inotify
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings, LogFileState
-from tests.inlets.following import Desk, catch_up, follow, line, lines, until
-
-
-def append(path: Path, text: str) -> None:
-    with path.open("a") as file:
-        file.write(text)
-
+from tests.inlets.following import Desk, append, catch_up, follow, line, lines, until
 
 NOON = 1_795_521_600_000_000
 """2026-11-24 12:00 UTC, which the lines tell."""

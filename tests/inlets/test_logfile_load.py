@@ -30,6 +30,20 @@ def start(module: str, *arguments: object, out: int | None = None) -> subprocess
     return subprocess.Popen([sys.executable, "-m", f"tests.inlets.{module}", *map(str, arguments)], cwd=ROOT, stdout=out)
 
 
+def start_guard(*arguments: object) -> subprocess.Popen[bytes]:
+    """Starts a guard, and waits until it follows."""
+    guard = start("guard", *arguments, out=subprocess.PIPE)
+    assert guard.stdout is not None
+    assert guard.stdout.readline() == b"ready\n"
+    return guard
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process as the kernel does when memory is short: it cannot do anything about it."""
+    process.kill()
+    process.communicate()
+
+
 def each_once(desk: Desk, total: int = TOTAL) -> None:
     """Every line was reported, and none twice."""
     counted = Counter(desk.numbers)
@@ -92,7 +106,7 @@ def test_rotated_under_load_by_logrotate(tmp_path: Path, how: str) -> None:
 def generated(tmp_path: Path) -> Path:
     """A log as a real server writes it: sessions that are open at any moment, queue ids, and lines that tell nothing."""
     made = tmp_path / "generated"
-    command = [sys.executable, ROOT / "bench" / "generate.py", "--lines", "30000", "--seed", "3", "--addresses", "500", "-o", made]
+    command = [sys.executable, str(ROOT / "bench" / "generate.py"), "--lines", "30000", "--seed", "3", "--addresses", "500", "-o", str(made)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return made
 
@@ -117,31 +131,23 @@ def test_killed_in_a_loop(tmp_path: Path, how: str) -> None:
     reader = Reader(timezone=UTC, latest=time.time_ns() // 1000)
     expected = [fact for _, fact in reader.read(made.read_text().split("\n")[:-1], 0)]
     dice = random.Random(7)
-    guard = start("guard", database, log, out=subprocess.PIPE)
-    assert guard.stdout is not None
-    assert guard.stdout.readline() == b"ready\n"
+    guard = start_guard(database, log)
     writer = start("writer", log, 4_000, made, how, 400)
     kills = 0
     try:
         while writer.poll() is None:
             time.sleep(dice.uniform(0.02, 0.5))
-            guard.kill()
-            guard.wait()
+            stop(guard)
             kills += 1
-            guard.stdout.close()
-            guard = start("guard", database, log, out=subprocess.PIPE)
-            assert guard.stdout is not None
-            guard.stdout.readline()
+            guard = start_guard(database, log)
         for _ in range(500):
             if count(database) >= len(expected):
                 break
             time.sleep(0.05)
         time.sleep(0.2)
     finally:
-        for process in (guard, writer):
-            process.kill()
-            process.wait()
-        guard.stdout.close()
+        stop(guard)
+        stop(writer)
     assert kills >= 5
     found = stored(database)
     assert Counter(map(repr, found)) == Counter(map(repr, expected))

@@ -47,7 +47,6 @@ def write(log: Path, rate: int, texts: Iterator[str], how: str, every: float) ->
             if how and time.monotonic() - rotated > every:
                 rotate(log, how, copies)
                 rotated = time.monotonic()
-                file = None if how == "rename" and file is not None and not file.close() else file  # type: ignore[func-returns-value]
             if file is None or (batches % LOOK == 0 and not _is(file, log)):
                 if file is not None:
                     file.close()

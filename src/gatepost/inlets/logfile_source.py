@@ -140,6 +140,8 @@ class Source:
 
     def move_back(self, offset: int) -> None:
         """Reads from an earlier place on, quietly up to the one it was opened at."""
+        if offset >= self.offset:
+            return
         self.quiet_to = self.offset
         if self.compressed:
             self._skip_to = offset

@@ -64,8 +64,8 @@ class Trail:
         self._at_end = os.path.lexists(self.path)
         self.follow()
 
-    def resume(self, cursor: Cursor, remembered: list[Place]) -> None:
-        """Opens all that was written since a cursor; from the places of the reader's memory to the cursor's it is read quietly."""
+    def resume(self, cursor: Cursor, remembered: list[Place] | None) -> None:
+        """Opens all that was written since a cursor; from the places of the reader's memory, if it has any, to the cursor's it is read quietly."""
         self.recent = list(cursor.recent)
         for attempt in range(ATTEMPTS):
             try:
@@ -78,7 +78,7 @@ class Trail:
                 break
         self.follow()
 
-    def _resume(self, cursor: Cursor, remembered: list[Place]) -> None:
+    def _resume(self, cursor: Cursor, remembered: list[Place] | None) -> None:
         located = [(place, self.rotated.locate(place)) for place in cursor.places]
         self.lost_trails = sum(found is None and place.head.length > 0 for place, found in located)
         for place, found in located:
@@ -95,26 +95,29 @@ class Trail:
                 self._open(log, self._now())
         if log is not None:
             self.sources[-1].finish_at = None
-        self._read_quietly(remembered)
+        if remembered is not None:
+            self._read_quietly(remembered)
 
     def _read_quietly(self, remembered: list[Place]) -> None:
         """Moves what is open back to where the reader's memory ends, and puts files before it that were finished since."""
+        newer = list(self.sources)
         before = 0
         for place in remembered:
             found = self.rotated.locate(place)
             if found is None:
                 continue
-            for source in self.sources:
-                if source.identity == found.identity:
-                    if place.offset < source.offset:
-                        source.move_back(place.offset)
-                    break
-            else:
+            source = next((source for source in self.sources if source.identity == found.identity), None)
+            if source is None:
                 self._open(found, place.opened, place.offset)
                 source = self.sources.pop()
                 source.quiet_to, source.finish_at = EVERYTHING, 0.0
                 self.sources.insert(before, source)
                 before += 1
+            else:
+                newer.remove(source)
+                source.move_back(place.offset)
+        for source in newer:
+            source.move_back(0)
 
     def _open(self, found: Found, opened: int, offset: int = 0) -> None:
         """Opens a file that was found, as one that is not the log any more."""
