@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from msgspec import DecodeError
 
@@ -45,7 +46,7 @@ class Worker:
                 return self._apply(message)
             if isinstance(message, Read):
                 return self._read(message)
-            return self.stop(message.lift)
+            return self._stop(message.lift)
         except NftablesError as wrong:
             return Failed(wrong.code, str(wrong))
         except PermissionError:
@@ -55,9 +56,13 @@ class Worker:
         except OSError as wrong:
             return Failed("kernel", f"{CURES['kernel']} ({os.strerror(wrong.errno or 0)})")
 
-    def stop(self, lift: bool | None = None) -> Reply:
-        """The end: with ``lift``, or as the layout says, the table goes too."""
-        if self._layout is not None and (self._layout.lift_at_end if lift is None else lift):
+    @property
+    def lifts(self) -> bool:
+        """Whether the table goes when the main process is gone."""
+        return self._layout is not None and self._layout.lift_at_end
+
+    def _stop(self, lift: bool) -> Reply:
+        if lift and self._layout is not None:
             self._open().run(ruleset.removal(self._layout.table))
         return Done()
 
@@ -163,17 +168,22 @@ def work(link: socket.socket) -> None:
     worker = Worker()
     with link, link.makefile("rb") as stream:
         while True:
-            head = stream.read(4)
-            length = int.from_bytes(head, "big")
-            body = stream.read(length) if len(head) == 4 and length <= MOST_FRAME else b""
             try:
-                message = request(body)
-            except DecodeError:
-                worker.stop()  # gone, or talking nonsense
+                message = request(_body(stream))
+                answer = worker.answer(message)
+                link.sendall(frame(answer))
+            except (DecodeError, OSError):  # gone, or talking nonsense
+                worker.answer(Stop(worker.lifts))
                 return
-            link.sendall(frame(worker.answer(message)))
             if isinstance(message, Stop):
                 return
+
+
+def _body(stream: BinaryIO) -> bytes:
+    """The next frame's content; empty where none comes any more."""
+    head = stream.read(4)
+    length = int.from_bytes(head, "big")
+    return stream.read(length) if len(head) == 4 and length <= MOST_FRAME else b""
 
 
 def keep(control: socket.socket) -> None:
@@ -187,8 +197,6 @@ def keep(control: socket.socket) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             try:
                 work(theirs)
-            except OSError:  # the main process went while it was being answered
-                os._exit(1)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
                 os._exit(2)

@@ -17,7 +17,7 @@ from typing import Any
 
 from gatepost.core.decisions import Brake, Effect
 from gatepost.outlets.nftables.link import Link, LinkLostError
-from gatepost.outlets.nftables.messages import Apply, Done, Failed, Read, Reply, Request, Seen, Stop
+from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Read, Reply, Request, Seen, Stop
 from gatepost.outlets.nftables.model import Change, Look, Model
 from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.pipeline.mirrors import MirrorState, Standing
@@ -58,6 +58,7 @@ class NftablesMirror:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._built = asyncio.Event()
+        self._ends: list[End] = []
         self._look: Look | None = None
         self._suspect = self._observing = False
         self._next_look = self._next_deep = self._deep_from = 0.0
@@ -66,10 +67,10 @@ class NftablesMirror:
 
     def mark(self, effects: Iterable[Effect]) -> None:
         """These effects came up; look at what stands for their subjects. Returns at once."""
-        for effect in effects:
-            if not isinstance(effect, Brake):
-                self._dirty[effect.decision.subject.text] = None
-        self._noted()
+        texts = [effect.decision.subject.text for effect in effects if not isinstance(effect, Brake)]
+        if texts:
+            self._dirty.update(dict.fromkeys(texts))
+            self._noted()
 
     def mark_lists(self) -> None:
         """The lists changed, or a grace was given. Returns at once."""
@@ -108,6 +109,8 @@ class NftablesMirror:
                     continue
                 if self._dirty or self._lists_dirty:
                     await self._guarded(self._flush)
+                elif self._ends:
+                    await self._guarded(self._end_sockets)
                 if time.monotonic() >= self._next_look:
                     await self._guarded(self._look_after)
         finally:
@@ -138,7 +141,7 @@ class NftablesMirror:
 
     async def _pause(self) -> None:
         """Waits for a mark or for the time of the next look or try."""
-        if not self._observing and (self._dirty or self._lists_dirty):
+        if not self._observing and (self._dirty or self._lists_dirty or self._ends):
             return
         self._wake.clear()
         with suppress(TimeoutError):
@@ -157,15 +160,19 @@ class NftablesMirror:
             lists = True
         layout = model.layout() if lists or len(model.keys) != known else None
         if layout is not None or change:
-            await self._apply(model.message(change, at, layout=layout), change)
+            try:
+                await self._apply(model.message(change, at, layout=layout), change)
+            except (_TroubleError, LinkLostError):
+                # To be put, and told as settled, when the table is built anew.
+                self._dirty, self._lists_dirty = texts | self._dirty, self._lists_dirty or lists
+                raise
+        if self._settings.destroy_sockets:
+            self._ends += model.ends(change)
         self._settle(upto)
-        await self._end_sockets(change)
 
-    async def _end_sockets(self, change: Change) -> None:
+    async def _end_sockets(self) -> None:
         """Ends the sockets of those who are newly held. A kernel that cannot is no reason to stop blocking."""
-        ends = self._model.ends(change) if self._settings.destroy_sockets else []
-        if not ends:
-            return
+        ends, self._ends = self._ends, []
         answer = await self._ask(Apply(ends=ends))
         said = answer.said if isinstance(answer, Failed) else ""
         if said and said != self._state.problem:
@@ -311,6 +318,7 @@ class NftablesMirror:
         self._state.working, self._state.problem, self._state.enforced, self._observing = False, problem, 0, True
         self._next_look = time.monotonic() + self.retry_seconds
         self._dirty.clear()
+        self._ends.clear()
         self._lists_dirty = False
         self._built.set()
         self._settle(self._marked)
