@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatepost.core.deeds import AdoptLists, AdoptRules, Deed, Lift
 from gatepost.core.engine import Engine
-from gatepost.core.rules import PRESETS
+from gatepost.core.rules import PRESETS, Rule
 from gatepost.core.snapshot import dump
 from gatepost.core.subjects import Subject
 from gatepost.pipeline.order import Order
@@ -18,7 +18,7 @@ from gatepost.pipeline.recovery import NOTES, Recovery, recover
 from gatepost.stores.contract import Batch, Entry, Store, StoreError
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sqlite import SqliteStore
-from tests.core.strategies import HISTORIES, RULE_SETS, timed
+from tests.core.strategies import Scenario, scenarios, timed
 from tests.stores.histories import BASE, batch, entry, run
 
 
@@ -37,11 +37,11 @@ def _same(found: Recovery, entries: Sequence[Entry]) -> bool:
     return dump(found.engine) == dump(_engine_after(entries))
 
 
-def _accepted(history: list[object], rules: object) -> list[Entry]:
+def _accepted(history: Sequence[object], rules: tuple[Rule, ...]) -> list[Entry]:
     """The entries of a history that the engine takes."""
     engine = Engine()
     found: list[Entry] = []
-    for item in [AdoptRules(BASE, rules), *history]:  # type: ignore[arg-type]
+    for item in [AdoptRules(BASE, rules), *history]:
         if not isinstance(item, Entry):
             continue
         try:
@@ -67,9 +67,9 @@ def _change(store: SqliteStore, *statements: str) -> None:
     connection.close()
 
 
-@given(HISTORIES, RULE_SETS, st.data())
-def test_snapshot_and_tail_make_the_engine_that_never_stopped(history: list[object], rules: object, data: st.DataObject) -> None:
-    entries = _accepted(timed(history), rules)  # type: ignore[arg-type]
+@given(scenarios(), st.data())
+def test_snapshot_and_tail_make_the_engine_that_never_stopped(scenario: Scenario, data: st.DataObject) -> None:
+    entries = _accepted(timed(scenario.history), scenario.rules)
     store: Store = MemoryStore()
     order = Order(Engine())
     for place, each in enumerate(entries, 1):

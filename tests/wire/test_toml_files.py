@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gatepost.core.access import own_entries
 from gatepost.core.faults import BadInputError
-from gatepost.core.rules import PRESETS, Rule
+from gatepost.core.rules import PRESETS
 from gatepost.wire.toml_files import line_of, moment, read_rules, write_rules
-from tests.core.strategies import RULE_SETS
+from tests.core.strategies import Scenario, scenarios
 
 RULE = '[[rule]]\nname = "{}"\ncounts = "connected"\nthreshold = 5\nwindow = "5m"\nfor = "5m"\n'
 
@@ -67,10 +67,10 @@ def test_presets_are_read_back(preset: str) -> None:
     assert read_rules(write_rules(rules), "x").rule == rules
 
 
-@given(RULE_SETS)
-def test_any_rules_are_read_back(rules: tuple[Rule, ...]) -> None:
-    written = write_rules(rules)
-    assert read_rules(written, "x").rule == rules
+@given(scenarios())
+def test_any_rules_are_read_back(scenario: Scenario) -> None:
+    written = write_rules(scenario.rules)
+    assert read_rules(written, "x").rule == scenario.rules
     assert write_rules(read_rules(written, "x").rule) == written
 
 

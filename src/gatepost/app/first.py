@@ -56,7 +56,8 @@ class FirstStart:
                 made.feed(number, lines)
         except BadInputError:
             return None  # a damaged old log is no reason not to guard
-        self._show(logs, made)
+        if made.reader.coverage.mail_lines:
+            self._show(logs, made)
         return made
 
     async def _offer(self, desk: Desk, offers: dict[str, str]) -> None:

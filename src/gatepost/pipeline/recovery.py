@@ -105,5 +105,6 @@ def _bring_in(store: Store, order: Order, found: Recovery, last: int) -> None:
                 order.do(entry)
             except ValueError as wrong:
                 found.note(f"the deed at entry {place} is passed over: {wrong}")
+                order.place = place
         else:
             order.report(entry)

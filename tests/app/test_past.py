@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.app import PastLogs
+from gatepost.app.past import PastLogs
 from gatepost.config import Accounts, Logs, Settings
 from gatepost.core.access import own_entries
 from gatepost.core.faults import BadInputError
