@@ -1,6 +1,7 @@
 """What stands, what ended a moment ago, and what made room."""
 
 from gatepost.core.decisions import Decision, Expire
+from gatepost.core.facts import Protocol
 from gatepost.core.holdings import Holdings
 from gatepost.core.subjects import Client, Subject
 from gatepost.core.trust import View
@@ -10,7 +11,7 @@ from tests.core.made import IP, NEIGHBOUR, SIX
 SEEN = View(IP, (), False, ())
 
 
-def decision(number: int, until: int = 100, subject: Subject | None = None, protocols: tuple[str, ...] = ("smtp", "imap")) -> Decision:
+def decision(number: int, until: int = 100, subject: Subject | None = None, protocols: tuple[Protocol, ...] = ("smtp", "imap")) -> Decision:
     return Decision(
         number=number,
         rule="dos",
@@ -18,7 +19,7 @@ def decision(number: int, until: int = 100, subject: Subject | None = None, prot
         subject=subject or Subject("client", IP),
         protocols=protocols,
         start=10,
-        until=until,  # type: ignore[arg-type]
+        until=until,
     )
 
 

@@ -91,8 +91,9 @@ def test_rules_that_cannot_stand_together() -> None:
 def test_what_follows_is_no_part_of_the_counting() -> None:
     same = rule(hold=1, action="delay", mode="observe", scope="logins", name="other")
     assert same.counting == rule().counting
+    fields: dict[str, Any]
     for fields in ({"threshold": 4}, {"window": 61}, {"on": ("smtp",)}, {"together": True}, {"by": "network"}):
-        assert rule(**fields).counting != rule().counting, fields  # type: ignore[arg-type]
+        assert rule(**fields).counting != rule().counting, fields
 
 
 def test_a_rule_holds_only_where_it_enforces_more_than_an_alert() -> None:
@@ -101,8 +102,7 @@ def test_a_rule_holds_only_where_it_enforces_more_than_an_alert() -> None:
 
 
 def test_the_sentence_of_a_rule() -> None:
-    assert (
-        sentence(PRESETS["standard"][0]) == "50 connections from one address within 5m on smtp, imap, pop3 (each apart) block that protocol for 5m."
-    )
+    flood = sentence(PRESETS["standard"][0])
+    assert flood == "50 connections from one address within 5m on smtp, imap, pop3 (each apart) block that protocol for 5m."
     guessing = next(each for each in PRESETS["strict"] if each.name == "account-guessing")
     assert "on one account and at least 10 addresses within 1h" in sentence(guessing)

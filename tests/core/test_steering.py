@@ -1,5 +1,7 @@
 """Each deed: what it ends, clears and leaves."""
 
+from typing import Any
+
 import pytest
 
 from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
@@ -9,15 +11,16 @@ from tests.core.made import IP, NEIGHBOUR, OTHER, SIX, SIX_NEAR, Guard, allow, a
 
 
 def test_unchanged_counting_keeps_windows_and_any_other_starts_clean() -> None:
-    for change, fires in (
+    changes: list[tuple[dict[str, Any], bool]] = [
         ({"hold": 7}, True),
         ({"scope": "logins"}, True),
         ({"threshold": 4}, False),
         ({"window": 61}, False),
         ({"name": "x"}, False),
-    ):
+    ]
+    for change, fires in changes:
         guard = Guard(rule())
-        guard.take(connected(0), connected(1), AdoptRules(at(1), (rule(**change),)))  # type: ignore[arg-type]
+        guard.take(connected(0), connected(1), AdoptRules(at(1), (rule(**change),)))
         assert bool(guard.imposed(connected(2))) is fires, change
 
 

@@ -31,7 +31,7 @@ EPOCH = 1_767_225_600 * SECOND
 """Where a story's clock starts: 2026-01-01 00:00:00 UTC."""
 
 _TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?(?=\s|$)", re.ASCII)
-_TIMES = re.compile(r"\s(\d{1,6}) times(?:,? every (\w+))?$", re.ASCII)
+_TIMES = re.compile(r"\s(\d{1,6})\s+times(?:,?\s+every\s+(\S.*))?$", re.ASCII)
 _DEEDS = ("adopt", "hold", "lift", "forget", "pause", "resume")
 
 

@@ -108,11 +108,17 @@ def write_rules(rules: tuple[Rule, ...]) -> str:
 
 
 def _write_rule(rule: Rule) -> str:
+    """Its fields in the order of their declaration; ``on`` is always told, and on one line."""
     fields = msgspec.to_builtins(rule, enc_hook=encode_span)
-    where = msgspec.toml.encode(fields.pop("where", {})).decode()
-    narrowed = "".join(f"where.{line}\n" for line in where.splitlines())
-    fields["on"] = list(rule.on)
-    return f"[[rule]]\n{msgspec.toml.encode(fields).decode()}{narrowed}"
+    lines = ["[[rule]]"]
+    for name in Rule.__struct_encode_fields__:
+        if name == "on":
+            lines.append(f"on = {msgspec.json.encode(rule.on).decode().replace(',', ', ')}")
+        elif name == "where":
+            lines += [f"where.{line}" for line in msgspec.toml.encode(fields.get(name, {})).decode().splitlines()]
+        elif name in fields:
+            lines.append(msgspec.toml.encode({name: fields[name]}).decode().strip())
+    return "\n".join(lines) + "\n"
 
 
 def read(kind: type[T], text: str, name: str) -> T:
