@@ -17,7 +17,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
-from gatepost.app import PastLogs
+from gatepost.app.past import PastLogs
 from gatepost.cli import replay_table
 from gatepost.config import Logs, Settings
 from gatepost.core.access import own_entries

@@ -13,10 +13,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, Struct
 
+from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.logfile import LogFileSettings
+from gatepost.outlets.nftables.wanted import NftablesSettings
+from gatepost.wire.maillog.grammar import Host
+from gatepost.wire.maillog.reader import GRAMMARS
 from gatepost.wire.toml_files import line_of, read
 
 SYSTEM_FILE = Path("/etc/gatepost/gatepost.toml")
+LOCAL_TIME = Path("/etc/localtime")
 
 
 class Accounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,16 +44,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     accounts: Accounts = Accounts()
     logs: Logs = Logs()
+    country: CountrySettings = CountrySettings()
+    logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
+    nftables: NftablesSettings = NftablesSettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
     socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
 
     def paths(self) -> "Paths":
         """Where state and socket are."""
+        given = os.environ.get
         root = os.geteuid() == 0
-        home = Path.home()
-        state = Path("/var/lib/gatepost") if root else Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state") / "gatepost"
-        run = Path("/run") if root or not os.environ.get("XDG_RUNTIME_DIR") else Path(os.environ["XDG_RUNTIME_DIR"])
-        return Paths(state=Path(self.state) if self.state else state, socket=Path(self.socket) if self.socket else run / "gatepost" / "api.sock")
+        # systemd names its folders (systemd.exec(5)); a user without root has those of the XDG specification.
+        state = given("STATE_DIRECTORY") or (
+            "/var/lib/gatepost" if root else f"{given('XDG_STATE_HOME') or os.path.expanduser('~/.local/state')}/gatepost"
+        )
+        run = given("RUNTIME_DIRECTORY") or (f"{given('XDG_RUNTIME_DIR')}/gatepost" if given("XDG_RUNTIME_DIR") and not root else "/run/gatepost")
+        return Paths(state=Path(self.state or state), socket=Path(self.socket or f"{run}/api.sock"))
 
 
 class Paths(NamedTuple):
@@ -59,21 +71,36 @@ class Paths(NamedTuple):
 
 def default_file() -> Path:
     """Where the settings are looked for: in /etc for root, else first in the user's XDG folder."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gatepost" / "gatepost.toml"
-    return home if os.geteuid() != 0 and home.exists() else SYSTEM_FILE
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(base):  # the XDG specification: a relative one is to be ignored
+        base = os.path.expanduser("~/.config")
+    home = Path(base) / "gatepost" / "gatepost.toml"
+    return home if os.geteuid() != 0 and is_there(home) else SYSTEM_FILE
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is such a file. One that may not even be looked at is: reading it tells why."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def load(path: str | None = None) -> Settings:
     """The settings in a file; without a path those in the default file, or the defaults where there is none. Raises BadInputError."""
     file = Path(path) if path else default_file()
-    if not path and not file.exists():
+    if not path and not is_there(file):
         return Settings()
     text = read_text(file)
     settings = read(Settings, text, str(file))
-    try:
-        zone(settings.logs.timezone)
-    except BadInputError as wrong:
-        raise BadInputError(f"logs.timezone: {wrong.said}", str(file), line_of(text, "logs.timezone")) from None
+    for field, check, value in (("logs.timezone", zone, settings.logs.timezone), ("logs.daemon", check_daemon, settings.logs.daemon)):
+        try:
+            check(value)
+        except BadInputError as wrong:
+            raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
     settings = msgspec.structs.replace(
         settings,
         accounts=msgspec.structs.replace(settings.accounts, domains={name.lower(): to.lower() for name, to in settings.accounts.domains.items()}),
@@ -91,16 +118,21 @@ def read_text(file: Path) -> str:
         raise BadInputError(f"is no UTF-8 text (byte {wrong.start})", str(file)) from None
 
 
+def check_daemon(name: str) -> None:
+    """Raises BadInputError where no grammar knows a daemon of this name; an empty one is none."""
+    if name and not any(grammar(Host("", ""), name) for grammar in GRAMMARS):
+        raise BadInputError(f"{name!r} is not known; write postfix/smtpd, dovecot or exim")
+
+
 def zone(name: str) -> tzinfo:
     """The time zone of a name (``Europe/Berlin``), an offset (``+02:00``) or ``UTC``; the host's where it is empty. Raises BadInputError."""
     if not name:
         return _host_zone()
     if name[0] in "+-":
         try:
-            offset = datetime.strptime(name, "%z").utcoffset()
+            return timezone(datetime.strptime(name, "%z").utcoffset() or timedelta(0))
         except ValueError:
             raise BadInputError(f"{name!r} is no offset; write it like +02:00") from None
-        return timezone(offset or timedelta(0))
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -108,12 +140,14 @@ def zone(name: str) -> tzinfo:
 
 
 def _host_zone() -> tzinfo:
-    """The host's own zone with its summer times, as /etc/localtime or TZ name it."""
+    """The host's own zone with its summer times, as TZ or /etc/localtime name it; that may be a link or, in a container, a copy."""
     named = os.environ.get("TZ", "").lstrip(":")
-    link = Path("/etc/localtime")
-    if not named and link.exists():
-        named = str(link.resolve()).partition("zoneinfo/")[2]
     try:
-        return ZoneInfo(named) if named else datetime.now(UTC).astimezone().tzinfo or UTC
+        if named:
+            return ZoneInfo(named)
+        if linked := str(LOCAL_TIME.resolve()).partition("zoneinfo/")[2]:
+            return ZoneInfo(linked)
+        with LOCAL_TIME.open("rb") as copy:
+            return ZoneInfo.from_file(copy, "local time")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return datetime.now(UTC).astimezone().tzinfo or UTC

@@ -1,7 +1,7 @@
 """Real packets between namespaces: what is held is dropped on its ports, and nothing else is.
 
-Job: prove the nftables mirror against the kernel. Promise: nothing here looks at how long anything took, and this machine's own tables are never touched.
-Limits: needs root, nft and network namespaces; skips with the reason where one is missing.
+Job: prove the nftables mirror against the kernel. Promise: nothing here looks at how long anything took, and this machine's own tables are never
+touched. Limits: needs root, nft and network namespaces; skips with the reason where one is missing.
 """
 
 import asyncio
@@ -236,7 +236,9 @@ async def test_an_element_that_has_just_run_out_is_put_again(site: Site) -> None
 
 
 @in_kernel
-@pytest.mark.parametrize("command", ["delete table inet gatepost", "flush ruleset", "flush table inet gatepost", "flush set inet gatepost hand_all_4_32"])
+@pytest.mark.parametrize(
+    "command", ["delete table inet gatepost", "flush ruleset", "flush table inet gatepost", "flush set inet gatepost hand_all_4_32"]
+)
 async def test_what_somebody_removed_comes_back(site: Site, command: str) -> None:
     async with Servers().open(25), guarding(Entry(verb="deny", prefix=OTHER)) as guard:
         await guard.hold(ATTACKER)

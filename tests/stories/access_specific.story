@@ -8,6 +8,8 @@ allow 2001:db8:a::/48
 deny 2001:db8:a:1::/64
 allow 2001:db8:a:1::5
 deny 192.0.2.100-192.0.2.103
+deny 192.0.3.0/24
+allow 192.0.3.5 relay no-detection
 
 00:00:00  ?? connect smtp 203.0.113.7
           << refuse denied   (deny 203.0.113.7)
@@ -43,6 +45,14 @@ deny 192.0.2.100-192.0.2.103
           << refuse denied
 00:00:00  ?? connect smtp 192.0.2.104
           << allow
+
+# An entry decides only at the stages that it covers: relay alone is no exception to the deny entry at connect.
+00:00:00  ?? relay smtp 192.0.3.5
+          << allow   (allow 192.0.3.5 relay no-detection)
+00:00:00  ?? connect smtp 192.0.3.5
+          << refuse denied   (deny 192.0.3.0/24)
+00:00:00  ?? relay smtp 192.0.3.6
+          << refuse denied   (deny 192.0.3.0/24)
 
 # What a denied address does is turned away, and so is not counted; what an allowed one does is not counted either.
 00:01:00  >> connected smtp 203.0.113.7          90 times, every 1s

@@ -53,18 +53,19 @@ class Desk:
         now: Callable[[], int],
         *,
         gateways: Iterable[str] = (),
+        daemons: Iterable[str] = (),
         sources: Callable[[], Sequence[Source]] = lambda: (),
         problems: Callable[[], Sequence[str]] = lambda: (),
-        resolve: Callable[[str], Sequence[str]] | None = None,
     ) -> None:
         self.guard = guard
         self.store = store
         self.now = now
         self.started = now()
         self.gateways = [ip_network(each) for each in gateways]
+        self.daemons = tuple(daemons)
+        """The mail daemons that were found here: postfix, dovecot, exim."""
         self.sources = sources
         self.problems = problems
-        self.resolve = resolve
 
     async def do(
         self, deed: AnyDeed, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = ""

@@ -1,14 +1,15 @@
 """What would have been: past lines through the same engine.
 
 Job: feed the lines of logs to a reader and its facts to the order, and gather what an administrator wants to know of each decision: the lines
-that made it, what was tried, and whether the client was a good one. Promise: it decides nothing itself; bounded, however long the logs are.
-Limits: it opens no file and prints nothing.
+that made it, what was tried, and whether the client was a good one. Promise:
+it decides nothing itself; what it keeps of lines and clients is bounded.
+Limits: it opens no file and prints nothing; it keeps 8 bytes a fact, so that every decision can name its lines, and all decisions.
 """
 
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address, ip_network
+from itertools import islice
 
 from msgspec import Struct, field
 
@@ -17,11 +18,13 @@ from gatepost.core.decisions import Brake, Decision, Effect, Impose, Release
 from gatepost.core.engine import Engine
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, MessageAccepted, Rejected, kind_name
 from gatepost.core.rules import Rule
+from gatepost.core.subjects import Client, wider
 from gatepost.pipeline.order import Order
 from gatepost.wire.maillog.reader import Reader
 
 KEPT_LINES = 100_000
-"""Lines whose text is kept, to show evidence."""
+KEPT_CHARACTERS = 32_000_000
+"""Lines whose text is kept, to show evidence, and how long they may be together."""
 MOST_CLIENTS = 200_000
 """Clients of which what they tried, or did well, is kept."""
 MOST_NAMES = 50
@@ -86,7 +89,9 @@ class Replay:
         self._lines = array("Q")
         """The line of each place."""
         self._kept: deque[tuple[int, list[str]]] = deque()
-        self._kept_lines = 0
+        self._kept_lines = self._kept_characters = 0
+        self._by_network: dict[str, dict[str, Deeds]] = {}
+        """The deeds in each network, for each length of prefix that was asked for."""
 
     def feed(self, number: int, lines: list[str]) -> None:
         """Takes in lines; ``number`` is that of the first."""
@@ -94,6 +99,7 @@ class Replay:
         self._keep(number, lines)
         if not found:
             return
+        self._by_network = {}
         self._lines.extend([line for line, _ in found])
         facts = [fact for _, fact in found]
         for effects in self.order.report_all(facts):
@@ -109,14 +115,18 @@ class Replay:
         self.repeats += len(repeats)
         self.kinds.update(map(type, facts))
         self.kinds.subtract(map(type, repeats))
-        self.first = min(self.first or facts[0].at, facts[0].at)
-        self.newest = max(self.newest, facts[-1].at)
+        times = [fact.at for fact in facts]
+        self.first = min(self.first or times[0], *times)
+        self.newest = max(self.newest, *times)
 
     def _keep(self, number: int, lines: list[str]) -> None:
         self._kept.append((number, lines))
         self._kept_lines += len(lines)
-        while self._kept_lines > KEPT_LINES and len(self._kept) > 1:
-            self._kept_lines -= len(self._kept.popleft()[1])
+        self._kept_characters += sum(map(len, lines))
+        while len(self._kept) > 1 and (self._kept_lines > KEPT_LINES or self._kept_characters > KEPT_CHARACTERS):
+            _, oldest = self._kept.popleft()
+            self._kept_lines -= len(oldest)
+            self._kept_characters -= sum(map(len, oldest))
 
     def _text(self, number: int) -> str:
         for first, lines in reversed(self._kept):
@@ -139,10 +149,15 @@ class Replay:
         found = self.deeds.get(client)
         if found is None:
             if len(self.deeds) >= MOST_CLIENTS:
-                del self.deeds[next(iter(self.deeds))]
-                self.forgotten += 1
+                self._forget_deeds()
             found = self.deeds[client] = Deeds()
         return found
+
+    def _forget_deeds(self) -> None:
+        """Makes room: the older half at once, because finding the oldest of a dictionary takes the longer, the more left it before."""
+        for client in list(islice(self.deeds, MOST_CLIENTS // 2)):
+            del self.deeds[client]
+        self.forgotten += MOST_CLIENTS // 2
 
     # --- the answers
 
@@ -151,6 +166,11 @@ class Replay:
         """How many facts of each kind there were."""
         return {kind_name(kind.__name__): count for kind, count in self.kinds.most_common() if count}
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was dropped to stay within the limits, and what came too late: by the engine, and here."""
+        return self.order.engine.pressure | {"deeds": self.forgotten}
+
     def deeds_in(self, decision: Decision) -> Deeds:
         """What the clients of a decision's subject did, before it and after."""
         together = Deeds()
@@ -158,21 +178,27 @@ class Replay:
         if subject.by == "account":
             return together
         text = subject.text.rpartition(" from ")[2]
-        if "/" not in text:
-            found = self.deeds.get(text)
-            return found or together
-        net = ip_network(text)
-        for client, deeds in self.deeds.items():
-            if ip_address(client) in net:
-                together.add(deeds)
-        return together
+        _, slash, length = text.partition("/")
+        if not slash:
+            return self.deeds.get(text, together)
+        return self._deeds_by_network(length, ":" in text).get(text, together)
+
+    def _deeds_by_network(self, length: str, is_ipv6: bool) -> dict[str, Deeds]:
+        """The deeds in each network with a prefix of this length: added up once, not for each decision."""
+        key = f"{'ipv6' if is_ipv6 else 'ipv4'}/{length}"
+        if key not in self._by_network:
+            sums = self._by_network[key] = {}
+            for client, deeds in self.deeds.items():
+                if client and (":" in client) == is_ipv6:
+                    sums.setdefault(wider(Client(client), int(length), int(length)), Deeds()).add(deeds)
+        return self._by_network[key]
 
     def groups(self) -> Iterator[list[Told]]:
-        """The decisions of one rule about one subject on the same protocols together, in the order of their first."""
-        found: dict[tuple[str, str, tuple[str, ...]], list[Told]] = {}
+        """The decisions of one rule about one subject on the same protocols together, in the order of their first; what only watched apart."""
+        found: dict[tuple[str, str, tuple[str, ...], bool], list[Told]] = {}
         for told in self.told.values():
             decision = told.decision
-            found.setdefault((decision.rule, str(decision.subject), decision.protocols), []).append(told)
+            found.setdefault((decision.rule, str(decision.subject), decision.protocols, decision.watched), []).append(told)
         yield from found.values()
 
 

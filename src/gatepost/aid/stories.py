@@ -95,14 +95,28 @@ def differences(text: str, name: str = "story") -> list[str]:
     """
     told = play(text, name).split("\n")
     said = text.split("\n")
-    if len(said) == len(told) and all(_agree(" ".join(written.split()), " ".join(went.split())) for written, went in zip(said, told, strict=True)):
+    if len(said) == len(told) and all(map(_agree, said, told)):
         return []
-    return list(difflib.unified_diff(said, told, f"{name} (as written)", f"{name} (as it went)", lineterm=""))
+    # What agrees is shown as it was written, so that the difference stands out.
+    written = {_plain(line): line for line in said}
+    shown = [written.get(_plain(line)) or written.get(_bare(line)) or line for line in told]
+    return list(difflib.unified_diff(said, shown, f"{name} (as written)", f"{name} (as it went)", lineterm=""))
 
 
-_EXPLAINED = re.compile(r"^(<< .*?)\s*(\(.*\))$")
+_EXPLAINED = re.compile(r"(<< .*?) ?\(.*\)")
 
 
-def _agree(written: str, went: str) -> bool:
-    """Whether a line says what followed, be it without the explanation."""
-    return written in (went, _EXPLAINED.sub(r"\1", went))
+def _plain(line: str) -> str:
+    """A line whose white space does not matter."""
+    return " ".join(line.split())
+
+
+def _bare(line: str) -> str:
+    """A plain line without its explanation."""
+    found = _EXPLAINED.fullmatch(_plain(line))
+    return found[1] if found else _plain(line)
+
+
+def _agree(said: str, told: str) -> bool:
+    """Whether a line went as written; an explanation matters only where the story writes one."""
+    return _plain(said) in (_plain(told), _bare(told))

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import click
-
 from gatepost import config
 from gatepost.core.faults import BadInputError
 
@@ -35,10 +33,8 @@ class _OverSocket(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class NoDaemonError(click.ClickException):
-    """No daemon answers."""
-
-    exit_code = 1
+class NoDaemonError(Exception):
+    """No daemon answers; the text says where it was looked for, and the cure."""
 
 
 def socket_path(config_path: str | None = None) -> Path:

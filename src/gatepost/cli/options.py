@@ -14,8 +14,6 @@ from gatepost import config
 from gatepost.core.access import Entry, own_entries
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule
-from gatepost.wire.maillog.grammar import Host
-from gatepost.wire.maillog.reader import GRAMMARS
 from gatepost.wire.toml_files import read_rules
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,12 +43,11 @@ def log_options(command: F) -> F:
 def log_settings(config_path: str | None, daemon: str, timezone: str) -> config.Settings:
     """The settings, with what the command line says instead. Raises BadInputError."""
     settings = config.load(config_path)
-    if daemon and not any(grammar(Host("", ""), daemon) for grammar in GRAMMARS):
-        raise BadInputError(f"--daemon: {daemon!r} is not known; write postfix/smtpd, dovecot or exim")
-    try:
-        config.zone(timezone)
-    except BadInputError as wrong:
-        raise BadInputError(f"--timezone: {wrong.said}") from None
+    for option, check, value in (("--daemon", config.check_daemon, daemon), ("--timezone", config.zone, timezone)):
+        try:
+            check(value)
+        except BadInputError as wrong:
+            raise BadInputError(f"{option}: {wrong.said}") from None
     logs = structs.replace(settings.logs, daemon=daemon or settings.logs.daemon, timezone=timezone or settings.logs.timezone)
     return structs.replace(settings, logs=logs)
 

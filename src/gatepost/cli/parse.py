@@ -13,8 +13,8 @@ from typing import Any
 import click
 import msgspec
 
-from gatepost.app import PastLogs
-from gatepost.cli import options
+from gatepost.app.past import PastLogs
+from gatepost.cli import options, show
 from gatepost.cli.show import local, safe, share
 from gatepost.core.facts import Fact, kind
 from gatepost.wire.maillog.reader import Coverage
@@ -30,19 +30,20 @@ _COMMON = ("kind", "at", "protocol", "service", "client", "account")
 def parse(files: tuple[str, ...], daemon: str, timezone: str, year: int | None, config_path: str | None, evidence: bool, as_json: bool) -> None:
     """Print the facts that log lines yield, and how much of the mail lines was understood."""
     logs = PastLogs(files, options.log_settings(config_path, daemon, timezone), year)
-    encode = msgspec.json.Encoder().encode
+    for file in logs.files:
+        file.check()  # before the first fact is printed
     for number, facts in _by_line(logs, evidence):
         if as_json:
-            sys.stdout.write(encode({"line": number, "facts": [as_object(fact) for fact in facts]}).decode() + "\n")
+            sys.stdout.buffer.write(show.as_json(_line_object(logs, number, facts)))
         else:
             sys.stdout.write("".join(f"{_place(logs, number)}  {local(fact.at, logs.zone)}  {_words(fact)}\n" for fact in facts))
     sys.stdout.flush()
     coverage = logs.reader.coverage
     click.echo(understood(coverage), err=True)
     for shape, times in sorted(coverage.shapes.items(), key=lambda item: -item[1])[:10]:
-        click.echo(f"  {times} x not understood: {safe(shape, 120)}", err=True)
+        click.echo(f"  {times:,} x not understood: {safe(shape, 120)}", err=True)
     if not coverage.mail_lines:
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _by_line(logs: PastLogs, evidence: bool) -> Iterator[tuple[int, list[Fact]]]:
@@ -50,6 +51,15 @@ def _by_line(logs: PastLogs, evidence: bool) -> Iterator[tuple[int, list[Fact]]]
         facts = [fact for _, fact in group if evidence or not fact.evidence_only]
         if facts:
             yield number, facts
+
+
+def _line_object(logs: PastLogs, number: int, facts: list[Fact]) -> dict[str, Any]:
+    """A line's facts; of several files also where the line stands, as its number counts over all of them."""
+    found: dict[str, Any] = {"line": number, "facts": [as_object(fact) for fact in facts]}
+    if len(logs.files) > 1:
+        name, line = logs.order.where(number)
+        found["where"] = {"file": name, "line": line}
+    return found
 
 
 def _place(logs: PastLogs, number: int) -> str:
@@ -84,9 +94,10 @@ def _words(fact: Fact) -> str:
 
 def understood(coverage: Coverage) -> str:
     """How much was understood, in a sentence."""
+    lines = show.number(coverage.lines, "line")
     if not coverage.mail_lines:
         known = "Postfix, Dovecot, Exim"
-        return f"{coverage.lines:,} lines, none of them from a mail server that Gatepost knows ({known}); --daemon names it where lines do not."
+        return f"{lines}, none of them from a mail server that Gatepost knows ({known}); --daemon names it where lines do not."
     cut = f"; {coverage.cut:,} too long to be read" if coverage.cut else ""
     known = share(coverage.understood, coverage.mail_lines)
-    return f"{coverage.lines:,} lines, {coverage.mail_lines:,} of mail daemons; {known} of these understood{cut}."
+    return f"{lines}, {coverage.mail_lines:,} of mail daemons; {known} of these understood{cut}."

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from gatepost.aid.replay import Replay, Told
-from gatepost.app import PastLogs
+from gatepost.app.past import PastLogs
 from gatepost.cli import options, replay_table
 from gatepost.cli.parse import understood
 from gatepost.cli.show import print_json
@@ -52,7 +52,7 @@ def replay(
         replay_table.show(logs, made, elapsed)
     if not made.reader.coverage.mail_lines:
         click.echo(f"gatepost: {understood(made.reader.coverage)}", err=True)
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _feed(logs: PastLogs, made: Replay) -> None:
@@ -93,7 +93,7 @@ def as_object(logs: PastLogs, made: Replay, elapsed: float) -> dict[str, Any]:
         "repeated_lines": logs.order.repeated,
         "evidence_only": made.repeats,
         "brakes": [{"rule": brake.rule, "at": moment(brake.at), "good": brake.good, "held": brake.held} for brake in made.brakes],
-        "dropped": made.order.engine.pressure,
+        "dropped": made.dropped,
     }
 
 
@@ -108,7 +108,9 @@ def _decision(logs: PastLogs, made: Replay, told: Told) -> dict[str, Any]:
         "until": moment(decision.until),
         "count": decision.count,
         "evidence": told.evidence,
+        "evidence_in": _by_file(logs, told.evidence),
         "by": decision.subject.by,
+        "country": logs.countries.of(decision.subject.text),
         "action": decision.action,
         "on": list(decision.protocols),
         "watched": decision.watched,
@@ -120,6 +122,15 @@ def _decision(logs: PastLogs, made: Replay, told: Told) -> dict[str, Any]:
         "messages": deeds.messages,
         "accounts": sorted(deeds.accounts),
     }
+
+
+def _by_file(logs: PastLogs, numbers: list[int]) -> dict[str, list[int]]:
+    """The lines that numbers stand for, in each file: numbers count over all files."""
+    found: dict[str, list[int]] = {}
+    for number in numbers:
+        name, line = logs.order.where(number)
+        found.setdefault(name, []).append(line)
+    return found
 
 
 def _line(logs: PastLogs, number: int, text: str) -> dict[str, Any]:

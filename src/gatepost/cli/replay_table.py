@@ -4,16 +4,17 @@ Job: lay out decisions, evidence, totals and probable false positives. Promise: 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gatepost.aid.replay import Deeds, Replay, Told
-from gatepost.app import PastLogs
+from gatepost.app.past import PastLogs
 from gatepost.cli.parse import understood
-from gatepost.cli.show import console, local, plain, safe, some
+from gatepost.cli.show import console, local, number, plain, safe, some
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.rules import PLURALS
 from gatepost.core.spans import Span
@@ -34,36 +35,67 @@ def show(logs: PastLogs, made: Replay, elapsed: float) -> None:
     _good_ones(out, made, groups)
 
 
+NOUNS = {
+    counts: (one, PLURALS[counts])
+    for counts, one in {
+        "connected": "connection",
+        "bad_session": "session without a message",
+        "auth_failed": "failed log-in",
+        "auth_succeeded": "log-in",
+        "message_accepted": "message",
+        "recipients": "recipient",
+        "rejected": "rejected command",
+        "message_bounced": "bounce",
+        "protocol_abused": "protocol violation",
+        "held": "hold",
+    }.items()
+}
+"""What a rule counts, one of it and several."""
 _HEADER = ("rule", "on", "who", "from", "until", "times")
 
 
 def _decisions(out: Console, logs: PastLogs, made: Replay, groups: list[list[Told]]) -> None:
     """A row for each rule and subject, and below it what was done and the first and the last line that made the decision."""
-    rows = [_row(logs, told) for told in groups]
-    widths = [max(len(row[column]) for row in (_HEADER, *rows)) for column in range(len(_HEADER))]
-    out.print(Text("Who would have been held\n", style="bold"))
-    out.print(Text("  ".join(name.ljust(width) for name, width in zip(_HEADER, widths, strict=True)), style="dim"), no_wrap=True, overflow="ellipsis")
-    for row, told in zip(rows, groups, strict=True):
-        deeds = made.deeds_in(told[0].decision)
-        styles = ("bold", "", "bold yellow" if _is_good(deeds) else "bold red", "", "", "")
-        line = Text()
-        for cell, width, style in zip(row, widths, styles, strict=True):
-            line.append(cell.ljust(width) + "  ", style=style)
-        out.print(line, no_wrap=True, overflow="ellipsis")
-        for below in _evidence(logs, told[0], deeds):
+    rows = [_HEADER, *(_row(logs, group) for group in groups)]
+    if sum(_widths(rows)) + 2 * len(_HEADER) > out.width:
+        rows = [_HEADER, *(_row(logs, group, brief=True) for group in groups)]
+    widths = _widths(rows)
+    holds = any(group[0].decision.holds for group in groups)
+    out.print(Text(f"Who would have been {'held' if holds else 'noticed'}\n", style="bold"))
+    _print_row(out, rows[0], widths, ("dim",) * len(_HEADER))
+    for row, group in zip(rows[1:], groups, strict=True):
+        deeds = made.deeds_in(group[0].decision)
+        _print_row(out, row, widths, ("bold", "", "bold yellow" if _is_good(deeds) else "bold red", "", "", ""))
+        for below in _evidence(logs, group[0], deeds):
             out.print(Text("    ") + below, no_wrap=True, overflow="ellipsis")
 
 
-def _row(logs: PastLogs, group: list[Told]) -> tuple[str, ...]:
+def _widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+
+
+def _print_row(out: Console, row: tuple[str, ...], widths: list[int], styles: tuple[str, ...]) -> None:
+    line = Text()
+    for cell, width, style in zip(row, widths, styles, strict=True):
+        line.append(cell + " " * (width - cell_len(cell) + 2), style=style)
+    line.rstrip()
+    out.print(line, no_wrap=True, overflow="ellipsis")
+
+
+def _row(logs: PastLogs, group: list[Told], brief: bool = False) -> tuple[str, ...]:
+    """The cells of a row; brief ones leave out the year and the seconds."""
     first, last = group[0].decision, group[-1].decision
     start, until = local(first.start, logs.zone), local(last.until, logs.zone)
+    ends_that_day = until[:10] == start[:10]
+    if brief:
+        start, until = start[5:16], until[5:16]
     return (
         safe(first.rule),
         _where(group[0]),
-        safe(first.subject.text, 60),
+        safe(first.subject.text, 60) + (f" {country}" if (country := logs.countries.of(first.subject.text)) else ""),
         start,
-        until[11:] if until[:10] == start[:10] else until,
-        str(len(group)),
+        until.partition(" ")[2] if ends_that_day else until,
+        f"{len(group):,}",
     )
 
 
@@ -77,11 +109,13 @@ def _where(told: Told) -> str:
 def _evidence(logs: PastLogs, told: Told, deeds: Deeds) -> Iterator[Text]:
     """What was done, and the first and the last line that made the decision."""
     decision = told.decision
-    what = f"{decision.count} {PLURALS[decision.counts]} within {decision.reason.partition(' in ')[2]}"
-    yield Text(f"{what}{f'; tried {some(deeds.tried)}' if deeds.tried else ''}")
+    one, many = NOUNS[decision.counts]
+    what = f"{number(decision.count, one, many)} within {decision.reason.partition(' in ')[2]}"
+    tried = f"; tried {some(deeds.tried)}" if deeds.tried else ""
+    yield Text(f"{what}{tried}{f'; let go early: {safe(told.released)}' if told.released else ''}")
     for line in (told.first, told.last) if told.first.number != told.last.number else (told.first,):
-        name, number = logs.order.where(line.number)
-        text = Text(f"{safe(name)}:{number}: ", style="cyan")
+        name, at = logs.order.where(line.number)
+        text = Text(f"{safe(name)}:{at}: ", style="cyan")
         yield text.append(safe(line.text) if line.text else "(too long ago to show)", style="dim")
 
 
@@ -92,26 +126,31 @@ def _totals(out: Console, logs: PastLogs, made: Replay, groups: list[list[Told]]
         out.print(Text(f"From {local(made.first, logs.zone)} to {local(made.newest, logs.zone)} ({logs.zone})", style="bold"))
     out.print(Text(understood(coverage)))
     if logs.order.repeated:
-        out.print(Text(f"{logs.order.repeated:,} lines stood in several files and were read once."))
+        were = "line stood in several files and was read once", "lines stood in several files and were read once"
+        out.print(Text(f"{number(logs.order.repeated, *were)}."))
     if made.facts:
         out.print(Text("Facts: " + ", ".join(f"{count:,} {name}" for name, count in made.facts.items()) + "."))
-    held: Counter[str] = Counter(told[0].decision.rule for told in groups)
-    if held:
-        times = sum(len(told) for told in groups)
-        out.print(
-            Text(f"{sum(held.values()):,} held, {times:,} times: " + ", ".join(f"{rule} {count:,}" for rule, count in held.most_common()) + ".")
-        )
-    else:
-        out.print(Text("Nobody would have been held.", style="green"))
+    _tally(out, groups)
     for brake in made.brakes:
-        out.print(
-            Text(f"The brake put {brake.rule} to observe: {brake.good} of the {brake.held} clients that it held were good ones.", style="bold yellow")
-        )
-    lost = {name: count for name, count in made.order.engine.pressure.items() if count}
+        said = f"The brake put {brake.rule} to observe: {brake.good} of the {brake.held} clients that it held were good ones."
+        out.print(Text(said, style="bold yellow"))
+    lost = {name: count for name, count in made.dropped.items() if count}
     if lost:
         out.print(Text("Not counted or forgotten early: " + ", ".join(f"{count:,} {name}" for name, count in lost.items()) + ".", style="yellow"))
     rate = coverage.lines / elapsed if elapsed else 0
     out.print(Text(f"{elapsed:.2f} s, {rate:,.0f} lines a second.", style="dim"))
+
+
+def _tally(out: Console, groups: list[list[Told]]) -> None:
+    """How many were held, and how many a rule that only observes or alerts noticed."""
+    for verb, held in (("held", True), ("noticed by rules that hold nobody", False)):
+        rules: Counter[str] = Counter(group[0].decision.rule for group in groups if group[0].decision.holds == held)
+        times = sum(len(group) for group in groups if group[0].decision.holds == held)
+        if rules:
+            each = ", ".join(f"{rule} {count:,}" for rule, count in rules.most_common())
+            out.print(Text(f"{rules.total():,} {verb}, {number(times, 'time')}: {each}."))
+        elif held:
+            out.print(Text("Nobody would have been held.", style="green"))
 
 
 def _is_good(deeds: Deeds) -> bool:
@@ -119,15 +158,15 @@ def _is_good(deeds: Deeds) -> bool:
 
 
 def _good_ones(out: Console, made: Replay, groups: list[list[Told]]) -> None:
-    """Those among the held that also did well: look at them before you enforce."""
-    good = {told[0].decision.subject.text: deeds for told in groups if _is_good(deeds := made.deeds_in(told[0].decision))}
+    """Those in the table that also did well: look at them before you enforce."""
+    good = {group[0].decision.subject.text: deeds for group in groups if _is_good(deeds := made.deeds_in(group[0].decision))}
     if not good:
         return
     out.print()
-    out.print(Text("Probable false positives: held, yet they logged in well or delivered mail", style="bold yellow"))
+    out.print(Text("Probable false positives: they logged in well or delivered mail", style="bold yellow"))
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, deeds in list(good.items())[:MOST_ROWS]:
-        did = [f"{deeds.logins:,} log-ins as {some(deeds.accounts)}" if deeds.accounts else f"{deeds.logins:,} log-ins"] if deeds.logins else []
-        did += [f"{deeds.messages:,} messages delivered"] if deeds.messages else []
+        did = [number(deeds.logins, "log-in") + (f" as {some(deeds.accounts)}" if deeds.accounts else "")] if deeds.logins else []
+        did += [f"{number(deeds.messages, 'message')} delivered"] if deeds.messages else []
         table.add_row(plain(name, "yellow"), plain(", ".join(did)))
     out.print(table)

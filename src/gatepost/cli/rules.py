@@ -4,7 +4,6 @@ Job: show rules and presets, play stories, and ask the daemon to change rules. P
 may say is declared in core/rules.py.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -97,7 +96,7 @@ def test(files: tuple[str, ...], as_json: bool) -> None:
             click.echo("".join(f"{safe(line)}\n" for line in lines), nl=False)
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     if failed:
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _as_object(rule: Rule) -> dict[str, object]:

@@ -4,8 +4,8 @@ Job: text that is safe to print, times, spans and subjects in one style. Promise
 escapes and look-alike spaces are shown, never sent. Limits: only looks.
 """
 
+import os
 import sys
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any
@@ -18,14 +18,12 @@ from rich.text import Text
 
 from gatepost.core.spans import encode_span
 
-_HIDDEN = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
+_encode = msgspec.json.Encoder(enc_hook=encode_span).encode
 
 
 def safe(text: str, most: int = 0) -> str:
     """A text with everything that does not show replaced by its escape; cut in the middle where it is longer than ``most``."""
-    shown = (
-        text if text.isprintable() else "".join(c if unicodedata.category(c) not in _HIDDEN else c.encode("unicode_escape").decode() for c in text)
-    )
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     if most and len(shown) > most:
         half = (most - 1) // 2
         shown = f"{shown[:half]}…{shown[-half:]}"
@@ -38,13 +36,28 @@ def plain(text: str, style: str = "", most: int = 0) -> Text:
 
 
 def console(width: int | None = None) -> Console:
-    """Where tables go: as wide as the terminal, and at least wide enough to be read where there is none."""
-    return Console(highlight=False, soft_wrap=False, width=width or (None if sys.stdout.isatty() else 160))
+    """Where tables go: as wide as the terminal, or as COLUMNS says; where there is neither, wide enough to be read."""
+    told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(highlight=False, soft_wrap=False, width=width or (None if told else 160))
+
+
+def as_json(value: Any) -> bytes:
+    """A value as JSON on a line. What a terminal would obey, or show as nothing, is escaped: many look at JSON on a terminal."""
+    encoded = _encode(value)
+    if not encoded.isascii() or b"\x7f" in encoded:
+        encoded = "".join(c if c.isprintable() else _escaped(c) for c in encoded.decode()).encode()
+    return encoded + b"\n"
+
+
+def _escaped(character: str) -> str:
+    """How JSON writes a character with ASCII alone (RFC 8259, 7): its UTF-16 code units."""
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
-    click.echo(msgspec.json.encode(value, enc_hook=encode_span, order=None))
+    click.echo(as_json(value), nl=False)
 
 
 def local(at: int, zone: tzinfo, seconds: bool = True) -> str:
@@ -57,6 +70,11 @@ def some(names: dict[str, int], most: int = 2) -> str:
     first = sorted(names, key=lambda name: (-names[name], name))[:most]
     more = len(names) - len(first)
     return ", ".join(safe(name, 40) for name in first) + (f" and {more} more" if more else "")
+
+
+def number(count: int, one: str, many: str = "") -> str:
+    """So many of something: ``1 line``, ``1,992 lines``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def share(part: int, whole: int) -> str:

@@ -1,7 +1,7 @@
 """What a store keeps, and how it is asked.
 
 Job: the contract that memory.py and sqlite.py keep alike. Promise: what `write` was given is there after any crash of the process, whole or not at
-all: entries, cursors and what administrators own, in one transaction. Limits: synchronous; the journal's thread is its only writer.
+all: entries, cursors and the audit trail, in one transaction. Limits: synchronous; the journal's thread is its only writer of batches.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,11 +54,27 @@ def encode_entries(entries: list[Any]) -> bytes:
 
 def decode_entries(data: bytes) -> list[Entry]:
     """The entries of a journal row. Raises ValueError where it is none."""
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except msgspec.MsgspecError as wrong:
+        raise ValueError(f"these are no entries that this version can read: {wrong}") from None
 
 
 class StoreError(Exception):
     """The store cannot do what it was asked: disk full, locked, corrupt, or of a newer version. The text names the cure."""
+
+
+class RefusedError(StoreError):
+    """The store is there and well, but not ours to use: of a newer version, of another program, or in use. Nothing may be guarded beside it."""
+
+
+class DamagedError(StoreError):
+    """Entries ``first`` to ``last`` of the journal cannot be read; who can do without them asks again behind ``last``."""
+
+    def __init__(self, text: str, first: int, last: int) -> None:
+        super().__init__(text)
+        self.first = first
+        self.last = last
 
 
 class Audit(Struct, frozen=True, kw_only=True):
@@ -93,29 +109,41 @@ class Batch(Struct, frozen=True, kw_only=True):
 class Recovered(Struct, frozen=True, kw_only=True):
     """What a store remembers when it is opened."""
 
-    snapshot: bytes | None = None
-    """The newest snapshot of the engine."""
-    place: int = 0
-    """The place of the newest entry that the snapshot has seen."""
+    snapshots: tuple[int, ...] = ()
+    """The places of the engine's snapshots, the newest first: each has seen the entries up to its place."""
     last: int = 0
-    """The place of the newest entry in the journal, or ``place`` where there is none."""
+    """The newest place of which the store knows, in the journal or a snapshot; what is written next lies behind it."""
     cursors: Mapping[str, bytes] = {}
 
 
 class Store(Protocol):
-    """A journal, a snapshot, cursors and the audit trail."""
+    """A journal, snapshots, cursors and the audit trail."""
 
     def open(self) -> Recovered:
         """Opens the store, brought to this version. Raises StoreError."""
 
+    def snapshot(self, place: int) -> bytes:
+        """The snapshot at a place that `open` named. Raises StoreError where it is damaged or gone."""
+
     def entries_after(self, place: int) -> Iterator[tuple[int, Entry]]:
-        """The journal's entries behind a place, each with its own, in order. Raises StoreError where it is damaged."""
+        """The journal's entries behind a place, each with its own, in order; places that were never written are passed over.
+
+        Raises DamagedError at entries that cannot be read, after all that lies before them, and StoreError where nothing can be read any more.
+        """
 
     def write(self, batch: Batch) -> None:
-        """Writes a batch in one transaction. Raises StoreError; then nothing of it is there."""
+        """Writes a batch in one transaction. Raises StoreError; then nothing of it is there.
 
-    def save_snapshot(self, place: int, data: bytes) -> None:
-        """Keeps a snapshot of the engine as it was after the entry at ``place``, and drops the journal up to it. Raises StoreError."""
+        Entries at places that are there already are passed over: a batch whose commit failed late can be written again. Raises ValueError or
+        TypeError where an entry cannot be encoded.
+        """
+
+    def save_snapshot(self, place: int, data: bytes, base: int | None = None) -> bool:
+        """Keeps a snapshot of the engine as it was after the entry at ``place``; the two newest stay, and the journal behind the older of them.
+
+        With ``base``, the newest snapshot's place when the work on this one began (0: there was none), it is kept only where that is so still.
+        Returns whether it was kept. Raises StoreError.
+        """
 
     def audit(self, limit: int = 100, before: int = 0) -> list[tuple[int, Audit]]:
         """The audit trail, newest first, each line with its number; ``before`` a number goes on from there."""

@@ -52,7 +52,7 @@ def _explain(said: str, path: str, kind: type, data: Any) -> str:
         return f"{field}.{missing[1]}: is missing; {_wanted(_type_at(kind, f'{path}.{missing[1]}'))}".lstrip(".")
     if _OURS.match(said):
         return f"{field}.{said}".lstrip(".")
-    wanted = _wanted(_type_at(kind, path))
+    wanted = _wanted(_type_at(kind, path), field)
     if said.startswith(("Expected", "Invalid")) and wanted:
         return f"{field}: {_value_at(data, path)!r} is not allowed; {wanted}"
     return f"{field}: {said}" if field else said
@@ -86,9 +86,17 @@ def _fields(info: Any) -> list[str]:
     return [each.encode_name for each in getattr(_struct(info), "fields", ())]
 
 
-def _wanted(info: Any) -> str:
+def _wanted(info: Any, field: str = "") -> str:
     """What a field takes, in words."""
     bare = _bare(info)
+    if isinstance(bare, msgspec.inspect.StructType):
+        return f"a table with {', '.join(_fields(bare)[:3])}" + (", ..." if len(_fields(bare)) > 3 else "")
+    if isinstance(bare, msgspec.inspect.VarTupleType) and isinstance(_bare(bare.item_type), msgspec.inspect.StructType):
+        return f"a list of tables, each written under [[{field}]]"
+    if isinstance(bare, msgspec.inspect.DictType):
+        return f"a table; each of its values is {_wanted(bare.value_type)}"
+    if isinstance(bare, msgspec.inspect.DateTimeType):
+        return "a date and time without quotes, like 2027-01-31T00:00:00Z"
     if isinstance(bare, msgspec.inspect.IntType):
         return f"a whole number from {bare.ge} to {bare.le}" if bare.le is not None else "a whole number"
     if isinstance(bare, msgspec.inspect.LiteralType):

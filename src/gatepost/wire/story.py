@@ -31,7 +31,7 @@ EPOCH = 1_767_225_600 * SECOND
 """Where a story's clock starts: 2026-01-01 00:00:00 UTC."""
 
 _TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?(?=\s|$)", re.ASCII)
-_TIMES = re.compile(r"\s(\d{1,6}) times(?:,? every (\w+))?$", re.ASCII)
+_TIMES = re.compile(r"\s(\d{1,6})\s+times(?:,?\s+every\s+(\S.*))?$", re.ASCII)
 _DEEDS = ("adopt", "hold", "lift", "forget", "pause", "resume")
 
 
@@ -130,6 +130,14 @@ def _fields(words: list[str]) -> dict[str, Any]:
     return found
 
 
+def _only(fields: dict[str, Any], *allowed: str) -> dict[str, Any]:
+    """These fields, where all are allowed. Raises BadInputError."""
+    for field in fields:
+        if field not in allowed:
+            raise BadInputError(f"{field}: there is no such field here; write {' or '.join(f'{each}=' for each in allowed)}")
+    return fields
+
+
 def _read_given(words: list[str], at: int) -> Given:
     match words:
         case ["preset", name]:
@@ -194,10 +202,10 @@ def _read_report(text: str, at: int) -> Report:
     if "account" in fields:
         fields["account"] = account(fields["account"])
     given = {"kind": name, "at": at, "host": "story", "protocol": protocol, "service": protocol, "client": client(address)} | fields
-    known = {each.encode_name for each in msgspec.structs.fields(kind)}
+    known = sorted(each.encode_name for each in msgspec.structs.fields(kind) if each.name not in ("at", "protocol", "client"))
     for field in fields:
         if field not in known:
-            raise BadInputError(f"{field}: {name} has no such field; one of {', '.join(sorted(known - {'at', 'protocol', 'client'}))}")
+            raise BadInputError(f"{field}: {name} has no such field; one of {', '.join(known)}")
     fact = _convert(given, kind)
     return Report(fact, int(times[1]) if times else 1, Span.parse(times[2]).us if times and times[2] else 0)
 
@@ -222,12 +230,12 @@ def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
         case ["adopt", *rest] if rest:
             return _read_given(rest, at)
         case ["hold", by, text, "for", span, *rest]:
-            fields = _fields(rest)
-            protocols = tuple(fields.pop("on").split(",")) if "on" in fields else PROTOCOLS
-            held = {"kind": "hold", "at": at, "subject": _subject(by, text), "until": at + Span.parse(span).us, "protocols": protocols} | fields
-            return _convert(held, Hold)
+            fields = _only(_fields(rest), "on", "reason")
+            protocols = fields["on"].split(",") if "on" in fields else PROTOCOLS
+            held = {"at": at, "subject": _subject(by, text), "until": at + Span.parse(span).us, "protocols": protocols}
+            return _convert({"kind": "hold", "reason": fields.get("reason", "")} | held, Hold)
         case ["lift", by, text, *rest]:
-            grace = _fields(rest).get("grace")
+            grace = _only(_fields(rest), "grace").get("grace")
             return Lift(at, _subject(by, text), at + Span.parse(grace).us if grace else 0)
         case ["forget", by, text]:
             return Forget(at, _subject(by, text))

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gatepost.admin.actions import access, blocks, rules
+from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
 from gatepost.admin.desk import Desk, Who
@@ -89,6 +90,10 @@ async def _text(request: Request) -> str:
 
 async def _status(desk: Desk, who: Who, request: Request) -> Any:
     return status(desk)
+
+
+async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
+    return doctor(desk)
 
 
 async def _metrics(desk: Desk, who: Who, request: Request) -> Any:
@@ -192,6 +197,7 @@ async def _audit(desk: Desk, who: Who, request: Request) -> Any:
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/metrics", _metrics),
     ("GET", "/api/v1/status", _status),
+    ("GET", "/api/v1/doctor", _doctor),
     ("GET", "/api/v1/blocks", _blocks),
     ("POST", "/api/v1/blocks", _add_block),
     ("POST", "/api/v1/unblock", _unblock),

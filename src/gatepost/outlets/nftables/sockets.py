@@ -96,9 +96,7 @@ def bytecode(scopes: Sequence[Scope]) -> bytes:
     Each condition that fails skips the jump behind it and comes to the next; one that holds comes to the jump, which leads to the end.
     The last one's failure leads beyond the end, which is no.
     """
-    conditions = [
-        struct.pack("=BBhi", AF_INET if len(scope.prefix) == 4 else AF_INET6, scope.length, 0, -1) + scope.prefix for scope in scopes
-    ]
+    conditions = [struct.pack("=BBhi", AF_INET if len(scope.prefix) == 4 else AF_INET6, scope.length, 0, -1) + scope.prefix for scope in scopes]
     left = sum(4 + len(condition) + 4 for condition in conditions)
     code = b""
     for condition in conditions:

@@ -100,6 +100,11 @@ class Reader:
         """Moves it on."""
         self._stamps.latest = at
 
+    @property
+    def newest(self) -> int:
+        """The newest time of a line so far, or -1."""
+        return self._stamps.newest
+
     def read(self, lines: Sequence[str], place: int) -> list[tuple[int, Fact]]:
         """What the lines tell. ``place`` is the number of the first; each fact comes with its line's."""
         facts: list[tuple[int, Fact]] = []

@@ -1,0 +1,278 @@
+"""The daemon, wired: settings become a guard at work.
+
+Job: choose the concrete classes, start them in their order (state, kernel, logs, socket) and stop them the other way round. Promise: what is wrong
+with the configuration is told before anything starts; what fails later is told and the rest goes on. Limits: it decides nothing.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from socket import socket
+
+from gatepost import config
+from gatepost.admin.api.serve import listen, serve
+from gatepost.admin.api.server import application
+from gatepost.admin.desk import Desk, Source
+from gatepost.aid.discover import Discovery, Findings
+from gatepost.aid.speak import Notifier, Speaker
+from gatepost.app.first import FirstStart
+from gatepost.core.access import own_entries
+from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
+from gatepost.core.deeds import AdoptLists
+from gatepost.core.faults import BadInputError
+from gatepost.core.snapshot import dump
+from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
+from gatepost.outlets.nftables.mirror import NftablesMirror
+from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.journal import Journal
+from gatepost.pipeline.mirrors import Standing
+from gatepost.pipeline.order import Order
+from gatepost.pipeline.recovery import Recovery, recover
+from gatepost.stores.contract import Audit, RefusedError, Store, StoreError
+from gatepost.stores.lock import lock
+from gatepost.stores.memory import MemoryStore
+from gatepost.stores.sqlite import SqliteStore
+from gatepost.wire.toml_files import moment
+
+SNAPSHOT_EVERY = 3600
+"""Seconds between two snapshots."""
+
+
+def now() -> int:
+    """The time, in microseconds since 1970 UTC: the only clock of the daemon."""
+    return time.time_ns() // 1000
+
+
+class Daemon:
+    """One guard, from its configuration to its end."""
+
+    def __init__(self, config_path: str | None, first: FirstStart, speaker: Speaker | None = None, notifier: Notifier | None = None) -> None:
+        self._config_path = config_path
+        self._first = first
+        self._speaker = speaker or Speaker()
+        self._notifier = notifier or Notifier()
+        self._settings = config.load(config_path)
+        self._inlets: dict[str, tuple[LogFileInlet, asyncio.Task[None]]] = {}
+        self._problems: list[str] = []
+        self._starting: list[asyncio.Task[None]] = []
+
+    async def run(self) -> None:
+        """Guards until it is told to stop. Raises BadInputError, before anything is guarded, where it cannot start."""
+        paths = self._settings.paths()
+        found = await asyncio.to_thread(Discovery().look)
+        try:
+            with lock(paths.state), contextlib.closing(listen(paths.socket)) as listening:
+                await self._guard(paths, found, listening)
+        except StoreError as wrong:
+            raise BadInputError(str(wrong)) from None
+        finally:
+            self._notifier.tell("STOPPING=1")
+
+    def _recover(self, database: Path) -> tuple[Store, Recovery]:
+        """The store and what it remembers; where it fails, the guard goes on from memory and says so. Raises RefusedError where it is not ours."""
+        store: Store = SqliteStore(database)
+        try:
+            recovered = recover(store)
+        except RefusedError:
+            raise
+        except StoreError as wrong:
+            self._problems.append(f"state: {wrong}; guarding from memory, nothing is kept")
+            self._speaker.say("error", "store", problem=wrong, state="from memory")
+            store = MemoryStore()
+            recovered = recover(store)
+        for note in recovered.notes:
+            self._speaker.say("warning", "recovered", note=note)
+        return store, recovered
+
+    async def _guard(self, paths: config.Paths, found: Findings, listening: socket) -> None:
+        store, recovered = self._recover(paths.state / "gatepost.db")
+        order = Order(recovered.engine, recovered.place)
+        loop = asyncio.get_running_loop()
+        journal = Journal(store, recovered.place, on_gap=lambda: loop.call_soon_threadsafe(make_whole))
+
+        def make_whole() -> None:
+            """Entries were lost: a snapshot of the engine stands for them."""
+            journal.snapshot(order.place, dump(order.engine))
+
+        if recovered.missing:
+            make_whole()
+        mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
+        guard = Guard(order, journal, [mirror], self._announce, now)
+        guard.cursors.update(recovered.cursors)
+        desk = Desk(
+            guard,
+            store,
+            now,
+            gateways=found.gateways,
+            daemons=[daemon.name for daemon in found.daemons],
+            sources=self._sources,
+            problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else [])],
+        )
+        self._spawn(mirror)
+        try:
+            await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
+        finally:
+            journal.close()
+            store.close()
+
+    def _spawn(self, mirror: NftablesMirror) -> None:
+        """Starts the helper that alone may touch the kernel, and gives that right away here, before a line is read."""
+        try:
+            mirror.spawn()
+        except OSError as wrong:
+            self._speaker.say("warning", "nftables", problem=wrong)
+        drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
+
+    async def _work(self, paths: config.Paths, found: Findings, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, desk.guard, found)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(mirror.run()), group.create_task(desk.guard.run())]
+            await self._adopt_own(desk.guard, found)
+            if fresh:
+                await self._first.look(desk, self._settings, found, [settings.path for settings in self._logs(found)])
+            await mirror.built()
+            for settings in self._logs(found):
+                await self._follow(desk.guard, settings)
+            tasks.append(group.create_task(serve(application(desk), listening)))
+            tasks.append(group.create_task(self._snapshots(paths)))
+            tasks.append(group.create_task(self._watchdog()))
+            self._say_plan(found, mirror)
+            self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._inlets)} logs")
+            await stop.wait()
+            self._speaker.say("notice", "stopping")
+            for _, task in self._inlets.values():
+                task.cancel()
+            for task in tasks:
+                task.cancel()
+
+    # --- logs
+
+    def _logs(self, found: Findings) -> Sequence[LogFileSettings]:
+        """The logs to follow: those that the configuration names, else those that were found."""
+        return self._settings.logfile or [LogFileSettings(path=source.path, daemon=source.daemon) for source in found.logs]
+
+    async def _follow(self, guard: Guard, settings: LogFileSettings) -> None:
+        """Catches up with a log and follows it from then on."""
+        accounts = self._settings.accounts
+        try:
+            inlet = LogFileInlet(
+                settings,
+                guard.report,
+                now,
+                guard.cursors,
+                zone=config.zone(settings.timezone or self._settings.logs.timezone),
+                default_domain=accounts.default_domain,
+                domains=accounts.domains,
+            )
+            await inlet.catch_up()
+        except BadInputError as wrong:
+            self._problems.append(str(wrong))
+            self._speaker.say("error", "log", problem=wrong)
+            return
+        self._inlets[settings.path] = inlet, asyncio.create_task(inlet.run(), name=settings.path)
+
+    def _reload(self, guard: Guard, found: Findings) -> None:
+        """Takes up a changed configuration; a wrong one is told and changes nothing."""
+        try:
+            settings = config.load(self._config_path)
+        except BadInputError as wrong:
+            self._speaker.say("error", "reload", problem=wrong, state="the old configuration stays")
+            return
+        self._settings = settings
+        wanted = {each.path: each for each in self._logs(found)}
+        for path in [path for path in self._inlets if path not in wanted or self._inlets[path][0].settings != wanted[path]]:
+            self._inlets.pop(path)[1].cancel()
+        for path, each in wanted.items():
+            if path not in self._inlets:
+                self._starting.append(asyncio.create_task(self._follow(guard, each)))
+        self._speaker.say("notice", "reloaded")
+
+    def _sources(self) -> list[Source]:
+        return [_source(inlet) for inlet, _ in self._inlets.values()]
+
+    # --- lists
+
+    async def _adopt_own(self, guard: Guard, found: Findings) -> None:
+        """This host's own addresses are trusted from the first start, and stay so when they change."""
+        there = guard.standing.entries()
+        listed = {net for entry in there for net in entry.networks}
+        new = [entry for entry in own_entries(found.own) if not listed.issuperset(entry.networks)]
+        if new:
+            audit = Audit(at=now(), who="gatepost", action="access.own", subject=", ".join(entry.prefix for entry in new))
+            await guard.do(AdoptLists(now(), (*there, *new)), audit)
+
+    # --- telling
+
+    def _announce(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Brake):
+                self._speaker.say("warning", "brake", rule=effect.rule, good=effect.good, held=effect.held)
+                continue
+            decision = effect.decision
+            what = {Impose: "impose", Release: "release", Expire: "expire"}[type(effect)]
+            self._speaker.say(
+                "notice" if what == "impose" else "info",
+                what,
+                rule=decision.rule or "administrator",
+                action=decision.action,
+                watched="yes" if decision.watched else "",
+                by=decision.subject.by,
+                subject=decision.subject.text,
+                on="logins" if decision.logins else ",".join(decision.protocols),
+                until=moment(decision.until),
+                why=decision.reason,
+                number=decision.number,
+            )
+
+    def _say_plan(self, found: Findings, mirror: NftablesMirror) -> None:
+        for line in str(found).split("\n"):
+            self._speaker.say("info", "found", what=line)
+        for path in self._inlets:
+            self._speaker.say("info", "guarding", log=path)
+        if not self._inlets:
+            self._problems.append('no mail log was found; name one in gatepost.toml: [[logfile]] path = "/var/log/mail.log"')
+        state = mirror.state()
+        if not state.working:
+            self._speaker.say("warning", "observe", problem=state.problem, meaning="blocks are decided and recorded, and hold nothing")
+
+    # --- housekeeping
+
+    async def _snapshots(self, paths: config.Paths) -> None:
+        """Has a child write the state down now and then, beside the guard."""
+        while True:
+            await asyncio.sleep(SNAPSHOT_EVERY)
+            command = (sys.executable, "-m", "gatepost.keeper", str(paths.state / "gatepost.db"))
+            child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
+            _, said = await child.communicate()
+            if child.returncode:
+                self._speaker.say("warning", "snapshot", problem=said.decode("utf-8", "replace").strip())
+
+    async def _watchdog(self) -> None:
+        """Signs of life for the service manager: from the loop itself, so that a stuck one shows."""
+        while self._notifier.watchdog:
+            self._notifier.tell("WATCHDOG=1")
+            await asyncio.sleep(self._notifier.watchdog)
+
+
+def _source(inlet: LogFileInlet) -> Source:
+    state = inlet.state()
+    coverage = state.coverage
+    return Source(
+        name=inlet.settings.path,
+        reading=state.reading,
+        problem=state.problem,
+        last=state.last_line_at,
+        lag_bytes=state.lag_bytes,
+        lines=state.lines,
+        facts=state.facts,
+        understood=coverage.understood / coverage.mail_lines if coverage.mail_lines else 1.0,
+    )

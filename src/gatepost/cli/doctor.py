@@ -1,0 +1,31 @@
+"""``gatepost doctor``: does it really work?
+
+Job: ask the daemon to look at everything, and print what it found. Promise: exit 1 where something is bad. Limits: needs a daemon.
+"""
+
+import sys
+
+import click
+
+from gatepost.cli import options
+from gatepost.cli.client import ask
+from gatepost.cli.show import print_json, safe
+
+_MARKS = {"bad": "BAD ", "look": "look", "well": "well"}
+
+
+@click.command()
+@options.config_file
+@options.as_json
+def doctor(config_path: str | None, as_json: bool) -> None:
+    """Look at inlets, rules, mirrors, store and clock; name what is wrong and its cure."""
+    found = ask("GET", "/api/v1/doctor", config_path=config_path)
+    if as_json:
+        print_json(found)
+    else:
+        for each in found:
+            click.echo(f"{_MARKS[each['verdict']]}  {safe(each['what'])}: {safe(each['said'])}")
+            if each["cure"]:
+                click.echo(f"      cure: {safe(each['cure'])}")
+    if any(each["verdict"] == "bad" for each in found):
+        sys.exit(1)

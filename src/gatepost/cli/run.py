@@ -1,0 +1,39 @@
+"""``gatepost run``: the daemon.
+
+Job: start the guard in the foreground and say what it found. Promise: what is wrong with the configuration is told before anything starts. Limits: it
+does not detach; systemd or a terminal keeps it.
+"""
+
+import asyncio
+import sys
+
+import click
+
+from gatepost.cli import options, replay_table
+from gatepost.core.faults import BadInputError
+from gatepost.core.spans import Span
+
+
+@click.command()
+@options.config_file
+@click.option("--observe-first", metavar="SPAN", help="At the first start: only watch for so long, like 24h.")
+@click.option("--yes", is_flag=True, help="At the first start: take the allow entries that are offered without asking.")
+def run(config_path: str | None, observe_first: str | None, yes: bool) -> None:
+    """Guard this host: follow the mail logs, decide, and block in the kernel."""
+    # Imported here alone: what the daemon is made of would slow every other command down.
+    from gatepost.app.daemon import Daemon
+    from gatepost.app.first import FirstStart
+
+    try:
+        watch = Span.parse(observe_first).us if observe_first else 0
+    except ValueError as wrong:
+        raise BadInputError(f"--observe-first: {wrong}") from None
+
+    def accept(text: str) -> bool:
+        if yes or not sys.stdin.isatty():
+            click.echo(text if yes else f"{text}\n(nobody is there to ask; gatepost access allow PREFIX allows one)", err=True)
+            return yes
+        return click.confirm(text, err=True)
+
+    daemon = Daemon(config_path, FirstStart(show=lambda logs, made: replay_table.show(logs, made, 0.0), accept=accept, observe=watch))
+    asyncio.run(daemon.run())

@@ -1,0 +1,74 @@
+"""A store that forgets when the program ends.
+
+Job: keep the contract in memory, for tests and for `memory://`. Promise: the same answers as the store on disk. Limits: nothing survives the
+process; the journal keeps the newest entries only, and so many lines of the audit trail, because nobody makes snapshots of it.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from gatepost.stores.contract import Audit, Batch, Entry, Recovered, StoreError, encode_entries
+
+
+class MemoryStore:
+    """A store in memory, with room for ``most`` entries and as many lines of the audit trail."""
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._lock = threading.Lock()
+        self._journal: deque[tuple[int, Entry]] = deque(maxlen=most)
+        self._audit: deque[tuple[int, Audit]] = deque(maxlen=most)
+        self._snapshots: dict[int, bytes] = {}
+        self._cursors: dict[str, bytes] = {}
+        self._last = 0
+        self._lines = 0
+
+    def open(self) -> Recovered:
+        """What it remembers."""
+        with self._lock:
+            return Recovered(snapshots=tuple(sorted(self._snapshots, reverse=True)), last=self._last, cursors=dict(self._cursors))
+
+    def close(self) -> None:
+        """Nothing is to be done; what was written is there when it is opened again."""
+
+    def write(self, batch: Batch) -> None:
+        """Takes a batch in."""
+        encode_entries(batch.entries)
+        with self._lock:
+            self._journal.extend(each for each in enumerate(batch.entries, batch.first) if each[0] > self._last)
+            if batch.entries:
+                self._last = max(self._last, batch.first + len(batch.entries) - 1)
+            self._cursors.update(batch.cursors)
+            for each in batch.audit:
+                self._lines += 1
+                self._audit.append((self._lines, each))
+
+    def entries_after(self, place: int) -> Iterator[tuple[int, Entry]]:
+        """The journal's entries behind a place, each with its own, in order."""
+        with self._lock:
+            found = [each for each in self._journal if each[0] > place]
+        yield from found
+
+    def snapshot(self, place: int) -> bytes:
+        """The snapshot at a place. Raises StoreError where it is gone."""
+        with self._lock:
+            if place not in self._snapshots:
+                raise StoreError(f"there is no snapshot at entry {place}")
+            return self._snapshots[place]
+
+    def save_snapshot(self, place: int, data: bytes, base: int | None = None) -> bool:
+        """Keeps a snapshot and the one before it, and the journal behind the older. Returns whether it was kept."""
+        with self._lock:
+            if base not in (None, max(self._snapshots, default=0)):
+                return False
+            self._snapshots[place] = data
+            self._snapshots = dict(sorted(self._snapshots.items())[-2:])
+            self._last = max(self._last, *self._snapshots)
+            while len(self._snapshots) > 1 and self._journal and self._journal[0][0] <= min(self._snapshots):
+                self._journal.popleft()
+            return place in self._snapshots
+
+    def audit(self, limit: int = 100, before: int = 0) -> list[tuple[int, Audit]]:
+        """The audit trail, newest first, each line with its number; ``before`` a number goes on from there."""
+        with self._lock:
+            return [each for each in reversed(self._audit) if not before or each[0] < before][:limit]

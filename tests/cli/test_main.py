@@ -1,0 +1,94 @@
+"""The program as a whole: usage, interruptions, broken pipes, full disks."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import SAMPLE, environment, refused, run
+
+
+def start(*args: str | Path, **how: object) -> subprocess.Popen[bytes]:
+    """Starts the command, to be watched while it runs."""
+    return subprocess.Popen([sys.executable, "-m", "gatepost", *map(str, args)], env=environment(), stderr=subprocess.PIPE, **how)  # type: ignore[call-overload,no-any-return]
+
+
+def test_help_names_the_commands() -> None:
+    ran = run("--help")
+    assert ran.code == 0
+    assert {"replay", "parse", "rules", "check"} <= set(ran.out.split())
+
+
+def test_without_a_command_the_help_is_shown_and_the_usage_is_bad() -> None:
+    ran = run()
+    assert (ran.code, ran.out) == (2, "")
+    assert "Commands:" in ran.err
+
+
+def test_the_version() -> None:
+    assert run("--version").out.startswith("gatepost, version ")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["shwo"], ["gatepost: No such command 'shwo'", "gatepost --help"]),
+        (["rules", "shwo"], ["gatepost rules: No such command 'shwo'", "Did you mean 'show'?"]),
+        (["parse"], ["gatepost parse: Missing argument 'FILE...'"]),
+        (["parse", "--nix", "x"], ["gatepost parse: No such option '--nix'"]),
+        (["replay", "--year", "x", "y"], ["gatepost replay: Invalid value for '--year': 'x' is not"]),
+        (["replay", "--year", "1969", "y"], ["'--year'", "1970"]),
+        (["replay", "--preset", "x", "y"], ["'--preset'", "'standard', 'relaxed', 'strict'", "gatepost replay --help"]),
+        (["rules", "test"], ["gatepost rules test: Missing argument 'FILE...'"]),
+    ],
+)
+def test_bad_usage_is_one_line(args: list[str], words: list[str]) -> None:
+    refused(run(*args), *words)
+
+
+def test_a_hostile_argument_is_shown_never_obeyed() -> None:
+    refused(run("parse", "\x1b[31mred\u202e"), r"\x1b[31mred\u202e: cannot be read")
+    refused(run("rules", "show", "\x1b[31mred"), "there is no rule")
+
+
+@pytest.mark.parametrize("command", [["parse"], ["parse", "--json"], ["replay"], ["replay", "--json"]])
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, command: list[str]) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(SAMPLE.read_bytes() * 20)
+    with start(*command, log, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.read(1)
+        running.stdout.close()
+        assert "Traceback" not in running.stderr.read().decode()
+        assert running.wait(60) in (0, 1)
+
+
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("wb") as full, start("parse", SAMPLE, stdout=full) as running:
+        said = running.communicate(timeout=60)[1].decode()
+    assert said == "gatepost: cannot write its output: No space left on device\n"
+    assert running.returncode == 2
+
+
+@pytest.mark.parametrize("command", ["parse", "replay"])
+def test_an_interruption_ends_it_without_a_traceback(tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    running = start(command, tmp_path / "pipe", stdout=subprocess.PIPE)
+    with running, (tmp_path / "pipe").open("wb", buffering=0) as pipe:  # opens once the command has opened it
+        pipe.write(b"Nov 24")
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert out == b""
+    assert err.strip() == b""
+
+
+def test_a_terminal_without_unicode_sees_escapes(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(SAMPLE.read_bytes())
+    ran = run("replay", "log", where=tmp_path, PYTHONIOENCODING="ascii", COLUMNS="80")
+    assert ran.code == 0
+    assert r"\u2026" in ran.out
