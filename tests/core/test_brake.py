@@ -61,3 +61,11 @@ def test_beyond_its_limit_the_oldest_leave_and_are_counted() -> None:
     held(braking, 0, 100, 0, False)
     assert len(braking.rules["dos"].held) == 40
     assert braking.dropped == 60
+
+
+def test_a_late_hold_that_is_already_too_old_does_not_count() -> None:
+    braking = Braking(1000)
+    held(braking, 50, 1, BRAKE_WINDOW + 100, False)
+    held(braking, 0, 9, 101, True)
+    assert held(braking, 9, 1, 100, True) is None
+    assert held(braking, 10, 1, 101, True) == (10, 11)

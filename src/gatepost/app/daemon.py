@@ -39,7 +39,7 @@ from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sqlite import SqliteStore
 from gatepost.wire.toml_files import moment
 
-SNAPSHOT_EVERY = 3600
+SNAPSHOT_EVERY = 900
 """Seconds between two snapshots."""
 
 

@@ -110,6 +110,7 @@ def _decision(logs: PastLogs, made: Replay, told: Told) -> dict[str, Any]:
         "evidence": told.evidence,
         "evidence_in": _by_file(logs, told.evidence),
         "by": decision.subject.by,
+        "country": logs.countries.of(decision.subject.text),
         "action": decision.action,
         "on": list(decision.protocols),
         "watched": decision.watched,

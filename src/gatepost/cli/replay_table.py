@@ -92,7 +92,7 @@ def _row(logs: PastLogs, group: list[Told], brief: bool = False) -> tuple[str, .
     return (
         safe(first.rule),
         _where(group[0]),
-        safe(first.subject.text, 60),
+        safe(first.subject.text, 60) + (f" {country}" if (country := logs.countries.of(first.subject.text)) else ""),
         start,
         until.partition(" ")[2] if ends_that_day else until,
         f"{len(group):,}",

@@ -202,10 +202,10 @@ def _read_report(text: str, at: int) -> Report:
     if "account" in fields:
         fields["account"] = account(fields["account"])
     given = {"kind": name, "at": at, "host": "story", "protocol": protocol, "service": protocol, "client": client(address)} | fields
-    known = {each.encode_name for each in msgspec.structs.fields(kind)} - {"at", "protocol", "client"}
+    known = sorted(each.encode_name for each in msgspec.structs.fields(kind) if each.name not in ("at", "protocol", "client"))
     for field in fields:
         if field not in known:
-            raise BadInputError(f"{field}: {name} has no such field; one of {', '.join(sorted(known))}")
+            raise BadInputError(f"{field}: {name} has no such field; one of {', '.join(known)}")
     fact = _convert(given, kind)
     return Report(fact, int(times[1]) if times else 1, Span.parse(times[2]).us if times and times[2] else 0)
 

@@ -23,7 +23,7 @@ from gatepost.outlets.nftables.messages import MOST_FRAME, Apply, Done, End, Fai
 from gatepost.outlets.nftables.netlink import NftablesReader
 from gatepost.outlets.nftables.sockets import Sockets
 
-SLICE = 4000
+SLICE = 1000
 """Elements in a slice of a deep look: a hold waits no longer than for one."""
 
 
@@ -35,7 +35,7 @@ class Worker:
         self._reader: NftablesReader | None = None
         self._sockets: Sockets | None = None
         self._layout: Layout | None = None
-        self._looks = ""
+        self._looks: tuple[tuple[bytes, ...], ...] = ()
         self._generation = 0
         self._slices: Iterator[Seen] | None = None
 
@@ -46,7 +46,7 @@ class Worker:
                 return self._apply(message)
             if isinstance(message, Read):
                 return self._read(message)
-            return self._stop(message.lift)
+            return self._stop(message)
         except NftablesError as wrong:
             return Failed(wrong.code, str(wrong))
         except PermissionError:
@@ -56,14 +56,14 @@ class Worker:
         except OSError as wrong:
             return Failed("kernel", f"{CURES['kernel']} ({os.strerror(wrong.errno or 0)})")
 
-    @property
-    def lifts(self) -> bool:
-        """Whether the table goes when the main process is gone."""
-        return self._layout is not None and self._layout.lift_at_end
+    def orphaned(self) -> None:
+        """The main process is gone: the table stays or goes, as the layout says."""
+        if self._layout is not None:
+            self.answer(Stop(self._layout.lift_at_end, self._layout.table))
 
-    def _stop(self, lift: bool) -> Reply:
-        if lift and self._layout is not None:
-            self._open().run(ruleset.removal(self._layout.table))
+    def _stop(self, message: Stop) -> Reply:
+        if message.lift:
+            self._open().run(ruleset.removal(message.table))
         return Done()
 
     def _open(self) -> Libnftables:
@@ -96,10 +96,9 @@ class Worker:
     def _build(self, change: Apply, layout: Layout) -> bool:
         """Builds the table, or makes it what it should be, keeping the elements of its sets; returns whether there was none."""
         library, reader = self._open(), self._look()
-        before = library.listing(layout.table)
         known = {ruleset.set_name(key) for key in layout.keys}
-        stale = [name for name in reader.sets(layout.table) if name not in known] if before else []
-        fresh = not before
+        stale = [name for name in reader.sets(layout.table) if name not in known]
+        fresh = not reader.structure(layout.table)
         try:
             library.run(ruleset.commands(change, layout.table, stale=stale))
         except NftablesError as wrong:
@@ -109,7 +108,7 @@ class Worker:
             library.run(ruleset.commands(change, layout.table, anew=True))
             fresh = True
         self._layout = layout
-        self._looks = library.listing(layout.table)
+        self._looks = reader.structure(layout.table)
         self._generation = reader.generation()
         return fresh
 
@@ -129,9 +128,10 @@ class Worker:
         if message.deep:
             return self._slice(self._layout)
         self._slices = None
-        now = self._look().generation()
+        reader = self._look()
+        now = reader.generation()
         touched, self._generation = now != self._generation, now
-        return Seen(touched, not touched or self._open().listing(self._layout.table) == self._looks)
+        return Seen(touched, not touched or reader.structure(self._layout.table) == self._looks)
 
     def _slice(self, layout: Layout) -> Seen:
         if self._slices is None:
@@ -173,7 +173,7 @@ def work(link: socket.socket) -> None:
                 answer = worker.answer(message)
                 link.sendall(frame(answer))
             except (DecodeError, OSError):  # gone, or talking nonsense
-                worker.answer(Stop(worker.lifts))
+                worker.orphaned()
                 return
             if isinstance(message, Stop):
                 return

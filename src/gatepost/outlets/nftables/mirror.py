@@ -117,7 +117,7 @@ class NftablesMirror:
             self._settle(self._marked)
             with suppress(LinkLostError, TimeoutError):
                 if not self._observing:
-                    await asyncio.wait_for(self.link.ask(Stop(self._settings.on_stop == "lift")), STOP_SECONDS)
+                    await asyncio.wait_for(self.link.ask(Stop(self._settings.on_stop == "lift", self._settings.table)), STOP_SECONDS)
             self.link.close()
 
     # --- marks
@@ -166,6 +166,7 @@ class NftablesMirror:
                 # To be put, and told as settled, when the table is built anew.
                 self._dirty, self._lists_dirty = texts | self._dirty, self._lists_dirty or lists
                 raise
+        self._state.enforced = len(model) if self._built.is_set() else 0
         if self._settings.destroy_sockets:
             self._ends += model.ends(change)
         self._settle(upto)
@@ -194,22 +195,39 @@ class NftablesMirror:
         texts = list(dict.fromkeys(decision.subject.text for decision in self._standing.holds(at)))
         if not self._dirty:
             self._settle(upto)
-        for start in range(0, len(texts), SLICE):
-            await self._between()
-            await self._put_slice(texts[start : start + SLICE], done.fresh)
-        await self._between()
+        await self._put_all(texts, done.fresh)
         if not done.fresh:
             await self._deep(counted=False)
         self._working()
 
-    async def _put_slice(self, texts: list[str], fresh: bool) -> None:
+    async def _put_all(self, texts: list[str], fresh: bool) -> None:
+        """Puts what holds some subjects, by slices; the next is made while the helper works on the one before."""
+        sent: asyncio.Task[None] | None = None
+        try:
+            for start in range(0, len(texts), SLICE):
+                await self._between()
+                message, change = self._slice(texts[start : start + SLICE], fresh)
+                if sent is not None:
+                    await sent
+                sent = asyncio.create_task(self._send(message, change))
+            if sent is not None:
+                await sent
+        finally:
+            if sent is not None and not sent.done():
+                sent.cancel()
+        await self._between()
+
+    def _slice(self, texts: list[str], fresh: bool) -> tuple[Apply, Change]:
         at, model = self._now(), self._model
         known = len(model.keys)
         change = model.subjects(texts, at)
         layout = model.layout() if len(model.keys) != known else None
-        if layout is not None or (fresh and change):
-            # Where an earlier run's elements stand, the look that follows puts what is missing.
-            await self._apply(model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change)
+        # Where an earlier run's elements stand, the look that follows puts what is missing.
+        return model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change
+
+    async def _send(self, message: Apply, change: Change) -> None:
+        if message.layout is not None or message.put:
+            await self._apply(message, change)
 
     async def _between(self) -> None:
         """Lets what was marked go first."""

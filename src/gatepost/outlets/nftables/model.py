@@ -93,23 +93,27 @@ class Model:
             self.unenforced += unenforced - self._not_enforced.pop(text, 0)
             if unenforced:
                 self._not_enforced[text] = unenforced
+        holds, put = self.holds, change.put
         for element, until in wanted.items():
-            before = self.holds.get(element)
+            before = holds.get(element)
             if before == until:
                 continue
-            self.holds[element] = until
-            change.put[element] = until
+            holds[element] = put[element] = until
             if before is None:
                 change.held.append(element)
                 if element[0] not in self.keys:
                     self._hold_key(element[0])
-        try:
-            family, length, prefix = packed(text)
-        except ValueError:  # an account, or a pair
-            return
+        if wanted:
+            key, prefix = next(iter(wanted))
+            family, length = key.family, key.length
+        else:
+            try:
+                family, length, prefix = packed(text)
+            except ValueError:  # an account, or a pair
+                return
         for key in self._by_length.get((family, length), ()):
             gone = (key, prefix)
-            if gone not in wanted and gone in self.holds and self.holds.pop(gone) > at:
+            if gone not in wanted and gone in holds and holds.pop(gone) > at:
                 change.take[gone] = None
 
     def _hold_key(self, key: Key) -> None:
