@@ -47,7 +47,8 @@ class Finding(Struct, frozen=True, kw_only=True):
 def doctor(desk: Desk) -> list[Finding]:
     """Looks at everything; the worst first."""
     now = status(desk)
-    told = {f"{each.name}: {each.problem}" for each in (*now.sources, *now.mirrors)} | set(desk.unresolved.values())
+    told = {f"{each.name}: {each.problem}" for each in now.sources} | {f"{each.name}: {each.problem}" for each in now.mirrors}
+    told |= set(desk.unresolved.values())
     found = [Finding(what="guard", verdict="bad", said=problem) for problem in now.problems if problem not in told]
     found += [each for source in now.sources for each in _source(source, now.now)]
     if not now.sources:

@@ -97,7 +97,7 @@ async def import_entries(
 
 async def _look_up(desk: Desk, rows: list[Row], bad: list[tuple[int, str]]) -> dict[str, tuple[str, ...]]:
     """The addresses of the host names among the rows; the others are bad."""
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for line, entry in rows:
         try:
             if len(found) >= MOST_NAMES:
@@ -264,7 +264,7 @@ def _header(row: list[str]) -> list[str]:
 def _entry(cells: dict[str, str], verb: Verb | None, now: int) -> Entry:
     listed = cells.get("list", "").strip().lower() or verb or ""
     if listed not in ("allow", "deny"):
-        raise BadInputError(f"list: {listed!r} is neither allow nor deny" if listed else "list: is empty; allow or deny, or --allow or --deny for all")
+        raise BadInputError(f"list: {listed!r} is neither allow nor deny" if listed else "list: is empty; allow or deny (--allow, --deny for all)")
     protocols = cells.get("protocols", "").lower().replace(",", " ").split()
     for name in protocols:
         if name not in PROTOCOLS:

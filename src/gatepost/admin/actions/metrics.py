@@ -59,7 +59,8 @@ def _families(desk: Desk) -> Iterator[Family]:
     yield "paused", "1 while rules hold nothing.", (), [((), float(bool(now.paused_until)))]
     for name, text, field in _OF_SOURCES:
         yield name, text, ("inlet",), [((each.name,), float(getattr(each, field))) for each in now.sources]
-    yield "inlet_last_line_timestamp_seconds", "When the newest line was written.", ("inlet",), [((each.name,), each.last / 1e6) for each in now.sources]
+    lasts = [((each.name,), each.last / 1e6) for each in now.sources]
+    yield "inlet_last_line_timestamp_seconds", "When the newest line was written.", ("inlet",), lasts
     for name, text, field in _OF_MIRRORS:
         yield name, text, ("mirror",), [((each.name,), float(getattr(each, field))) for each in now.mirrors]
 
