@@ -66,13 +66,13 @@ class TestAdd:
         ],
     )
     def test_bad_input_changes_nothing(self, made: Bench, prefix: str, words: str) -> None:
-        with pytest.raises(BadInputError, match="^prefix: ") as refused:
+        with pytest.raises(BadInputError, match=r"^prefix: ") as refused:
             _block(made, prefix)
         assert words in str(refused.value)
         assert (made.audit(), made.mirror.effects) == ([], [])
 
     def test_it_must_last(self, made: Bench) -> None:
-        with pytest.raises(BadInputError, match="^for: must be 1s or longer"):
+        with pytest.raises(BadInputError, match=r"^for: must be 1s or longer"):
             _block(made, span=0)
 
     def test_words_with_control_characters_stay_text(self, made: Bench) -> None:
@@ -148,7 +148,7 @@ class TestUnblock:
 
     @pytest.mark.parametrize("text", ["", "  ", "203.0.113.300", "203.0.113.7/99", "2001:db8::zz", "203.0.113.1-203.0.113.9"])
     def test_no_subject(self, made: Bench, text: str) -> None:
-        with pytest.raises(BadInputError, match="^subject: "):
+        with pytest.raises(BadInputError, match=r"^subject: "):
             subject_of(made.desk, text)
 
 
@@ -180,7 +180,7 @@ class TestPause:
         assert [line.action for line in made.audit()] == ["resume", "pause"]
 
     def test_it_must_last(self, made: Bench) -> None:
-        with pytest.raises(BadInputError, match="^for: "):
+        with pytest.raises(BadInputError, match=r"^for: "):
             do(pause(made.desk, ADMIN, PauseFor(hold_for=Span(0))))
 
     def test_a_rule_that_only_observes_is_listed_as_watched(self, made: Bench) -> None:

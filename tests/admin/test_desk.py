@@ -25,7 +25,7 @@ HARMFUL = [
 def test_what_shuts_out_host_gateway_or_administrator_is_refused(made: Bench, prefix: str, words: str) -> None:
     (net,) = prefixes(prefix)
     for check in (Harm(made.desk, ADMIN).check_hold, lambda net: Harm(made.desk, ADMIN).check_deny([net])):
-        with pytest.raises(BadInputError, match="^prefix: .* would shut out") as refused:
+        with pytest.raises(BadInputError, match=r"^prefix: .* would shut out") as refused:
             check(net)
         assert words in str(refused.value)
 
@@ -37,7 +37,7 @@ def test_where_the_administrator_works_from_may_be_unknown(made: Bench, away: st
 
 @pytest.mark.parametrize("away", ["::ffff:192.0.2.99", "192.0.2.99"])
 def test_a_mapped_address_is_the_administrators_too(made: Bench, away: str) -> None:
-    with pytest.raises(BadInputError, match="yourself"):
+    with pytest.raises(BadInputError, match=r"yourself"):
         Harm(made.desk, Who("anna", away)).check_hold(prefixes("192.0.2.0/24")[0])
 
 
@@ -48,9 +48,9 @@ def _allow(made: Bench, prefix: str, **more: object) -> None:
 def test_a_hold_that_covers_an_allow_entry_or_lies_in_one_is_refused(made: Bench) -> None:
     _allow(made, "203.0.113.0/24", protocols=("smtp",))
     harm = Harm(made.desk, ADMIN)
-    with pytest.raises(BadInputError, match="would shut out the allow entry 203.0.113.0/24; name a smaller prefix, or remove that entry first"):
+    with pytest.raises(BadInputError, match=r"would shut out the allow entry 203.0.113.0/24; name a smaller prefix, or remove that entry first"):
         harm.check_hold(prefixes("203.0.112.0/23")[0])
-    with pytest.raises(BadInputError, match="lies in the allow entry 203.0.113.0/24, which goes before blocks; gatepost access deny 203.0.113.7"):
+    with pytest.raises(BadInputError, match=r"lies in the allow entry 203.0.113.0/24, which goes before blocks; gatepost access deny 203.0.113.7"):
         harm.check_hold(prefixes("203.0.113.7")[0])
     harm.check_hold(prefixes("203.0.113.7")[0], ["imap"])
 
@@ -68,7 +68,7 @@ def test_a_deny_entry_may_cover_an_allow_entry_because_that_goes_before_it(made:
 def test_a_deny_entry_may_cover_the_administrator_where_an_allow_entry_goes_before_it(made: Bench) -> None:
     _allow(made, "192.0.2.96/28")
     Harm(made.desk, ADMIN).check_deny(prefixes("192.0.2.0/24"))
-    with pytest.raises(BadInputError, match="yourself"):
+    with pytest.raises(BadInputError, match=r"yourself"):
         Harm(made.desk, ADMIN).check_deny(prefixes("192.0.2.99"))
 
 

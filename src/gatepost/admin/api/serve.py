@@ -44,7 +44,7 @@ def listen(path: Path) -> socket.socket:
         found.listen(64)
     except OSError as wrong:
         found.close()
-        raise BadInputError(f"cannot listen there: {wrong.strerror or wrong}; name another path: socket = \"...\"", str(path)) from None
+        raise BadInputError(f'cannot listen there: {wrong.strerror or wrong}; name another path: socket = "..."', str(path)) from None
     except BadInputError:
         found.close()
         raise
