@@ -95,29 +95,29 @@ class Replay:
 
     def feed(self, number: int, lines: list[str]) -> None:
         """Takes in lines; ``number`` is that of the first."""
-        found = self.reader.read(lines, number)
+        numbers, facts = self.reader.collect(lines, number)
         self._keep(number, lines)
-        if not found:
+        if not facts:
             return
         self._by_network = {}
-        self._lines.extend([line for line, _ in found])
-        facts = [fact for _, fact in found]
+        self._lines.extend(numbers)
         for effects in self.order.report_all(facts):
             self._follow(effects)
-        for fact in facts:
-            if type(fact) in _NOTES and not fact.evidence_only:
-                _NOTES[type(fact)](self._deeds_of(fact.client), fact)
         self._count(facts)
         self.order.advance(self.order.engine.newest)
 
     def _count(self, facts: list[Fact]) -> None:
-        repeats = [fact for fact in facts if fact.evidence_only]
-        self.repeats += len(repeats)
-        self.kinds.update(map(type, facts))
-        self.kinds.subtract(map(type, repeats))
+        """Counts facts by their kind, and notes what their clients did."""
+        new = [fact for fact in facts if not fact.evidence_only]
+        kinds = list(map(type, new))
+        self.repeats += len(facts) - len(new)
+        self.kinds.update(kinds)
         times = [fact.at for fact in facts]
         self.first = min(self.first or times[0], *times)
         self.newest = max(self.newest, *times)
+        for fact, note in zip(new, map(_NOTES.get, kinds), strict=True):
+            if note is not None:
+                note(self.deeds.get(fact.client) or self._new_deeds(fact.client), fact)
 
     def _keep(self, number: int, lines: list[str]) -> None:
         self._kept.append((number, lines))
@@ -145,12 +145,10 @@ class Replay:
             elif isinstance(effect, Brake):
                 self.brakes.append(effect)
 
-    def _deeds_of(self, client: str) -> Deeds:
-        found = self.deeds.get(client)
-        if found is None:
-            if len(self.deeds) >= MOST_CLIENTS:
-                self._forget_deeds()
-            found = self.deeds[client] = Deeds()
+    def _new_deeds(self, client: Client) -> Deeds:
+        if len(self.deeds) >= MOST_CLIENTS:
+            self._forget_deeds()
+        found = self.deeds[client] = Deeds()
         return found
 
     def _forget_deeds(self) -> None:
