@@ -111,6 +111,7 @@ def _write_rule(rule: Rule) -> str:
     fields = msgspec.to_builtins(rule, enc_hook=encode_span)
     where = msgspec.toml.encode(fields.pop("where", {})).decode()
     narrowed = "".join(f"where.{line}\n" for line in where.splitlines())
+    fields.pop("on", None)  # left out or not, by whether it is the very default: it always stands last
     fields["on"] = list(rule.on)
     return f"[[rule]]\n{msgspec.toml.encode(fields).decode()}{narrowed}"
 
