@@ -7,9 +7,10 @@ Run it after a change of a declaration: `.venv/bin/python docs/reference/make.py
 """
 
 import inspect
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct, structs
@@ -21,6 +22,9 @@ from gatepost.core.rules import PLURALS, PRESETS, Rule, Where, sentence
 from gatepost.core.spans import Span
 from gatepost.wire.toml_files import EntryLine, RuleFile, write_rules
 
+Links = dict[type, str]
+"""Where on the page a declaration is told: the heading's anchor."""
+RULE_LINKS: Links = {Rule: "rule", Where: "where", EntryLine: "allow-and-deny"}
 HERE = Path(__file__).parent
 EXAMPLE = """```toml
 [accounts]
@@ -77,8 +81,9 @@ def _preset(name: Any) -> list[str]:
 
 def config() -> str:
     """The page about gatepost.toml."""
-    parts = [(field.encode_name, cast(StructType, field.type)) for field in _info(Settings).fields]
-    tables = [part for name, kind in parts for part in (f"## [{name}]", _first_line(kind.cls), _table(kind.cls))]
+    sections = list(_sections(Settings, ""))
+    links: Links = {kind: _anchor(heading) for heading, kind in sections}
+    tables = [part for heading, kind in sections for part in (f"## {heading}", _first_line(kind), _table(kind, links))]
     return _page(
         "# Reference: gatepost.toml",
         MADE,
@@ -86,10 +91,30 @@ def config() -> str:
         "`gatepost/gatepost.toml` in the XDG configuration folder (`~/.config`). `--config FILE` names another. A file that is\n"
         "not there means the defaults. `gatepost check` reads it and names line, field and cure of what is wrong.",
         "Rules and lists are no wiring: they are in [files of their own](rules.md).",
+        "## At the top",
+        _table(Settings, links),
         *tables,
         "## Example",
         EXAMPLE,
     )
+
+
+def _sections(kind: type[Struct], path: str) -> Iterator[tuple[str, type[Struct]]]:
+    """The tables within a declaration, each with its heading: ``[name]``, ``[name.inner]``, or ``[[name]]`` where it can stand several times."""
+    for field in _info(kind).fields:
+        plain = field.type.type if isinstance(field.type, Metadata) else field.type
+        name = f"{path}.{field.encode_name}".lstrip(".")
+        if isinstance(plain, StructType):
+            yield f"[{name}]", plain.cls
+            yield from _sections(plain.cls, name)
+        elif isinstance(plain, VarTupleType) and isinstance(plain.item_type, StructType):
+            yield f"[[{name}]]", plain.item_type.cls
+            yield from _sections(plain.item_type.cls, name)
+
+
+def _anchor(heading: str) -> str:
+    """What a forge names a heading."""
+    return re.sub(r"[^\w-]", "", heading.lower())
 
 
 def facts() -> str:
@@ -123,12 +148,14 @@ def _info(kind: type[Struct]) -> StructType:
     return cast(StructType, msgspec.inspect.type_info(kind))
 
 
-def _table(kind: type[Struct]) -> str:
+def _table(kind: type[Struct], links: Links = RULE_LINKS) -> str:
     rows = ["| field | value | default | meaning |", "|---|---|---|---|"]
+    hints = get_type_hints(kind, include_extras=True)
     for field, plain in zip(_info(kind).fields, structs.fields(kind), strict=True):
+        declared = list(_literals(hints[plain.name]))
         meta = field.type.extra_json_schema or {} if isinstance(field.type, Metadata) else {}
         default = "required" if field.required else f"`{_written({} if plain.default is msgspec.NODEFAULT else plain.default)}`"
-        rows.append(f"| `{field.encode_name}` | {_words(field.type)} | {default} | {_meaning(meta)} |")
+        rows.append(f"| `{field.encode_name}` | {_words(field.type, declared, links)} | {default} | {_meaning(meta) or _about(field.type)} |")
     return "\n".join(rows)
 
 
@@ -138,32 +165,45 @@ def _meaning(meta: dict[str, Any]) -> str:
     return f"{said} For example {examples}." if examples else said
 
 
+def _about(kind: Any) -> str:
+    return _first_line(kind.cls) if isinstance(kind, StructType) else ""
+
+
 def _written(value: Any) -> str:
-    """A value as TOML writes it."""
+    """A value as TOML writes it; a table's own fields are told elsewhere."""
     if isinstance(value, Span):
         return f'"{value}"'
     if isinstance(value, tuple):
         return f"[{', '.join(_written(each) for each in value)}]"
-    if isinstance(value, Where) or value == {}:
+    if isinstance(value, Struct) or value == {}:
         return "{}"
     if value is None:
         return "none"
     return msgspec.json.encode(value).decode()
 
 
-def _words(kind: Any) -> str:
+def _literals(hint: Any) -> Iterator[Any]:
+    """The values of the Literal types in a declaration, in their order there, which msgspec does not keep."""
+    for each in get_args(hint):
+        if get_origin(hint) is Literal:
+            yield each
+        else:
+            yield from _literals(each)
+
+
+def _words(kind: Any, declared: list[Any], links: Links) -> str:
     """What a field takes, in words."""
     if isinstance(kind, Metadata):
-        return _words(kind.type)
+        return _words(kind.type, declared, links)
     if isinstance(kind, UnionType):
-        return ", or ".join(_words(each) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
+        return ", or ".join(_words(each, declared, links) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
     if isinstance(kind, LiteralType):
-        return ", ".join(f"`{_written(each)}`" for each in kind.values)
+        return ", ".join(f"`{_written(each)}`" for each in sorted(kind.values, key=declared.index))
     if isinstance(kind, VarTupleType):
         inner = kind.item_type
-        return f"tables, see [below](#{_anchor(inner)})" if isinstance(inner, StructType) else f"list of {_words(inner)}"
+        return f"tables, see [below](#{links[inner.cls]})" if isinstance(inner, StructType) else f"list of {_words(inner, declared, links)}"
     if isinstance(kind, StructType):
-        return f"table, see [{kind.cls.__name__.lower()}](#{kind.cls.__name__.lower()})"
+        return f"table, see [below](#{links[kind.cls]})"
     if isinstance(kind, IntType):
         return f"number, {kind.ge} to {kind.le}" if kind.le is not None else "number"
     if isinstance(kind, CustomType):
@@ -172,10 +212,6 @@ def _words(kind: Any) -> str:
         return f"text, at most {kind.max_length} characters" if kind.max_length else "text"
     named: dict[Any, str] = {BoolType: "`true` or `false`", DateTimeType: "date and time", DictType: "table of texts"}
     return named[type(kind)]
-
-
-def _anchor(kind: StructType) -> str:
-    return "rule" if kind.cls is Rule else "allow-and-deny"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, Struct
 
+from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.logfile import LogFileSettings
 from gatepost.outlets.nftables.wanted import NftablesSettings
@@ -43,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     accounts: Accounts = Accounts()
     logs: Logs = Logs()
+    country: CountrySettings = CountrySettings()
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
     nftables: NftablesSettings = NftablesSettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""

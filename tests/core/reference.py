@@ -7,8 +7,6 @@ with the engine, and no logic of counting, trust or holding.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 
 from msgspec import structs
 
@@ -20,115 +18,16 @@ from gatepost.core.facts import (
     AnyFact,
     AuthFailed,
     AuthSucceeded,
-    Connected,
     Fact,
     Held,
     MessageAccepted,
-    MessageBounced,
-    ProtocolAbused,
     Refused,
-    Rejected,
     SessionEnded,
 )
 from gatepost.core.rules import Rule
 from gatepost.core.spans import DAY, MINUTE
-from gatepost.core.subjects import Client, Subject, network, pair, wider
-
-Network = IPv4Network | IPv6Network
-Group = tuple[str, ...]
-
-COUNTED_KIND: dict[str, type[Fact]] = {
-    "connected": Connected,
-    "bad_session": SessionEnded,
-    "auth_failed": AuthFailed,
-    "auth_succeeded": AuthSucceeded,
-    "message_accepted": MessageAccepted,
-    "recipients": MessageAccepted,
-    "rejected": Rejected,
-    "message_bounced": MessageBounced,
-    "protocol_abused": ProtocolAbused,
-    "held": Held,
-}
-
-
-@dataclass
-class Counted:
-    """A fact that a rule counted."""
-
-    rule: str
-    group: Group
-    key: str
-    at: int
-    place: int
-    weight: int
-    values: tuple[str, ...]
-    client: str
-    cleared: bool = False
-
-
-@dataclass
-class Silence:
-    """A span in which a rule does not count a key (the law, 3)."""
-
-    rule: str
-    group: Group
-    key: str
-    start: int
-    until: int
-    by_pause: bool
-
-
-@dataclass
-class Standing:
-    """A decision and what became of it."""
-
-    decision: Decision
-    protocols: tuple[str, ...]
-    until: int
-    told: bool = False
-
-
-@dataclass
-class Good:
-    """A good deed: a log-in (with its account) or a message."""
-
-    at: int
-    client: str
-    account: str
-    known: bool = True
-    good: bool = True
-    good_home: bool = True
-
-
-@dataclass
-class Answer:
-    """A verdict, with every decision that may be named in it."""
-
-    word: str
-    entry: Entry | None = None
-    delay: int = 0
-    decisions: list[int] = field(default_factory=list)
-
-
-def home(client: str) -> str:
-    """The /24 or /64 of a client."""
-    return wider(Client(client), 24, 64)
-
-
-def around(client: str) -> str:
-    """The /24 or /48 of a client."""
-    return wider(Client(client), 24, 48)
-
-
-def inside(small: str, big: str) -> bool:
-    """Whether one prefix lies in another."""
-    inner, outer = network(small), network(big)
-    return inner.version == outer.version and outer.prefixlen <= inner.prefixlen and inner.network_address in outer
-
-
-def place_of(subject: Subject) -> str:
-    """The prefix that a subject stands for; empty for an account."""
-    return "" if subject.by == "account" else subject.text.rpartition(" from ")[2]
+from gatepost.core.subjects import Subject, network, pair
+from tests.core.reference_words import COUNTED_KIND, Answer, Counted, Good, Group, Network, Silence, Standing, around, home, inside, place_of
 
 
 class Reference:
@@ -486,7 +385,7 @@ class Reference:
         self.brake = deed.brake
         enforcing = [each.name for each in deed.rules if each.mode == "enforce" and each.action != "alert"]
         for each in self.standing:
-            if each.decision.rule not in ("", *enforcing) and not each.decision.watched and self._stands(each, deed.at):
+            if each.decision.rule not in ("", *enforcing) and not each.decision.watched and each.until > deed.at:
                 yield self._release(each, deed.at)
 
     def _adopt_lists(self, deed: AdoptLists) -> Iterable[Effect]:
@@ -494,7 +393,7 @@ class Reference:
         self.entries = deed.entries
         for each in self.standing:
             where = place_of(each.decision.subject)
-            if not where or each.decision.watched or not self._stands(each, deed.at):
+            if not where or each.decision.watched or not each.until > deed.at:
                 continue
             lifted = tuple(
                 protocol
@@ -511,7 +410,7 @@ class Reference:
         if subject.by == "client" and "/" not in subject.text:
             cleared.append(Subject("client", home(subject.text)))
         for each in self.standing:
-            if self._stands(each, deed.at) and self._touches(each.decision.subject, subject):
+            if each.until > deed.at and self._touches(each.decision.subject, subject):
                 cleared.append(each.decision.subject)
                 yield self._release(each, deed.at)
         by_of = {rule.name: rule.by for rule in self.rules}
@@ -567,5 +466,5 @@ class Reference:
         if not self.paused_until:
             return
         for each in self.standing:
-            if each.decision.rule and not each.decision.watched and self._stands(each, deed.at):
+            if each.decision.rule and not each.decision.watched and each.until > deed.at:
                 yield self._release(each, deed.at)

@@ -85,7 +85,7 @@ def a_rule(pick: Pick, name: str) -> Rule:
         *("connected", "auth_failed", "auth_failed", "held", "held", "bad_session", "rejected", "protocol_abused", "recipients"),
         *("message_accepted", "message_bounced", "auth_succeeded"),
     )
-    on = ("smtp",) if counts in SMTP_ONLY else pick(("smtp", "imap"), ("imap",), ("smtp",), ("imap", "smtp", "http"))
+    on: tuple[Protocol, ...] = ("smtp",) if counts in SMTP_ONLY else pick(("smtp", "imap"), ("imap",), ("smtp",), ("imap", "smtp", "http"))
     by = pick("client", "network") if counts in NAMELESS else pick("client", "client", "account", "network", "pair")
     threshold, distinct, least, where = pick(2, 2, 3, 1, 4), "", 0, Where()
     if by in ("client", "network") and counts not in NAMELESS:

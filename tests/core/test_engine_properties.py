@@ -16,7 +16,8 @@ from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expir
 from gatepost.core.engine import Engine
 from gatepost.core.snapshot import dump, load
 from gatepost.core.windows import LATE
-from tests.core.reference import Answer, Reference
+from tests.core.reference import Reference
+from tests.core.reference_words import Answer
 from tests.core.strategies import Item, Now, Scenario, scenarios, seeded, timed
 
 SEEDS = 1000

@@ -26,6 +26,12 @@ def lines(start: int, stop: int) -> str:
     return "".join(map(line, range(start, stop)))
 
 
+def append(path: Path, text: str) -> None:
+    """Writes to the end of a file."""
+    with path.open("a") as file:
+        file.write(text)
+
+
 def address(number: int) -> str:
     """A number as an address."""
     return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
@@ -99,7 +105,7 @@ def catch_up(inlet: LogFileInlet) -> None:
     async def both() -> None:
         await inlet.catch_up()
         task = asyncio.create_task(inlet.run())
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

@@ -13,7 +13,7 @@ import zstandard
 
 from gatepost.inlets.logfile_cursor import VERSION, Cursor, Fingerprint, Memory, Place, decode, digest, encode
 from gatepost.inlets.logfile_rotated import Rotated, look
-from tests.inlets.following import Desk, catch_up, line, lines
+from tests.inlets.following import Desk, append, catch_up, line, lines
 
 
 @pytest.fixture
@@ -33,11 +33,6 @@ def desk(log: Path) -> Desk:
     catch_up(desk.inlet(log))
     assert desk.numbers == list(range(10))
     return desk
-
-
-def append(path: Path, text: str) -> None:
-    with path.open("a") as file:
-        file.write(text)
 
 
 def later(path: Path, seconds: int) -> Path:

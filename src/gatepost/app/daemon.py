@@ -17,7 +17,7 @@ from gatepost import config
 from gatepost.admin.api.serve import listen, serve
 from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk, Source
-from gatepost.aid.discover import Found, discover
+from gatepost.aid.discover import Discovery, Findings
 from gatepost.aid.speak import Notifier, Speaker
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
@@ -39,7 +39,7 @@ from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sqlite import SqliteStore
 from gatepost.wire.toml_files import moment
 
-SNAPSHOT_EVERY = 3600
+SNAPSHOT_EVERY = 900
 """Seconds between two snapshots."""
 
 
@@ -64,7 +64,7 @@ class Daemon:
     async def run(self) -> None:
         """Guards until it is told to stop. Raises BadInputError, before anything is guarded, where it cannot start."""
         paths = self._settings.paths()
-        found = await asyncio.to_thread(discover)
+        found = await asyncio.to_thread(Discovery().look)
         try:
             with lock(paths.state), contextlib.closing(listen(paths.socket)) as listening:
                 await self._guard(paths, found, listening)
@@ -89,7 +89,7 @@ class Daemon:
             self._speaker.say("warning", "recovered", note=note)
         return store, recovered
 
-    async def _guard(self, paths: config.Paths, found: Found, listening: socket) -> None:
+    async def _guard(self, paths: config.Paths, found: Findings, listening: socket) -> None:
         store, recovered = self._recover(paths.state / "gatepost.db")
         order = Order(recovered.engine, recovered.place)
         loop = asyncio.get_running_loop()
@@ -101,7 +101,7 @@ class Daemon:
 
         if recovered.missing:
             make_whole()
-        mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.addresses)
+        mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
         desk = Desk(
@@ -128,7 +128,7 @@ class Daemon:
             self._speaker.say("warning", "nftables", problem=wrong)
         drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
 
-    async def _work(self, paths: config.Paths, found: Found, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool) -> None:
+    async def _work(self, paths: config.Paths, found: Findings, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -138,7 +138,7 @@ class Daemon:
             tasks = [group.create_task(mirror.run()), group.create_task(desk.guard.run())]
             await self._adopt_own(desk.guard, found)
             if fresh:
-                await self._first.look(desk, found, [settings.path for settings in self._logs(found)])
+                await self._first.look(desk, self._settings, found, [settings.path for settings in self._logs(found)])
             await mirror.built()
             for settings in self._logs(found):
                 await self._follow(desk.guard, settings)
@@ -156,9 +156,9 @@ class Daemon:
 
     # --- logs
 
-    def _logs(self, found: Found) -> Sequence[LogFileSettings]:
+    def _logs(self, found: Findings) -> Sequence[LogFileSettings]:
         """The logs to follow: those that the configuration names, else those that were found."""
-        return self._settings.logfile or [LogFileSettings(path=source.path, daemon=source.daemon) for source in found.sources]
+        return self._settings.logfile or [LogFileSettings(path=source.path, daemon=source.daemon) for source in found.logs]
 
     async def _follow(self, guard: Guard, settings: LogFileSettings) -> None:
         """Catches up with a log and follows it from then on."""
@@ -180,7 +180,7 @@ class Daemon:
             return
         self._inlets[settings.path] = inlet, asyncio.create_task(inlet.run(), name=settings.path)
 
-    def _reload(self, guard: Guard, found: Found) -> None:
+    def _reload(self, guard: Guard, found: Findings) -> None:
         """Takes up a changed configuration; a wrong one is told and changes nothing."""
         try:
             settings = config.load(self._config_path)
@@ -201,11 +201,11 @@ class Daemon:
 
     # --- lists
 
-    async def _adopt_own(self, guard: Guard, found: Found) -> None:
+    async def _adopt_own(self, guard: Guard, found: Findings) -> None:
         """This host's own addresses are trusted from the first start, and stay so when they change."""
         there = guard.standing.entries()
         listed = {net for entry in there for net in entry.networks}
-        new = [entry for entry in own_entries(found.addresses) if not listed.issuperset(entry.networks)]
+        new = [entry for entry in own_entries(found.own) if not listed.issuperset(entry.networks)]
         if new:
             audit = Audit(at=now(), who="gatepost", action="access.own", subject=", ".join(entry.prefix for entry in new))
             await guard.do(AdoptLists(now(), (*there, *new)), audit)
@@ -233,8 +233,8 @@ class Daemon:
                 number=decision.number,
             )
 
-    def _say_plan(self, found: Found, mirror: NftablesMirror) -> None:
-        for line in found.plan:
+    def _say_plan(self, found: Findings, mirror: NftablesMirror) -> None:
+        for line in str(found).split("\n"):
             self._speaker.say("info", "found", what=line)
         for path in self._inlets:
             self._speaker.say("info", "guarding", log=path)

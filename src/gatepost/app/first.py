@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gatepost.admin.actions.access import AddEntry, add_entry
 from gatepost.admin.desk import Desk, Who
-from gatepost.aid.discover import Found
+from gatepost.aid.discover import Findings
 from gatepost.aid.replay import Replay
 from gatepost.app.past import PastLogs
 from gatepost.config import Settings
@@ -28,16 +28,16 @@ Accept = Callable[[str], bool]
 class FirstStart:
     """What to do at the first start: ``show`` prints a replay, ``accept`` asks for a yes, ``observe`` only watches for so long."""
 
-    def __init__(self, settings: Settings, show: Show, accept: Accept, observe: int = 0) -> None:
-        self._settings = settings
+    def __init__(self, show: Show, accept: Accept, observe: int = 0) -> None:
+
         self._show = show
         self._accept = accept
         self._observe = observe
 
-    async def look(self, desk: Desk, found: Found, paths: Sequence[str]) -> None:
+    async def look(self, desk: Desk, settings: Settings, found: Findings, paths: Sequence[str]) -> None:
         """Looks back, offers allow entries, and begins to enforce, or to observe first."""
-        made = await asyncio.to_thread(self._replay, desk.now(), paths)
-        offers = {prefix: why for prefix, why in found.trusted}
+        made = await asyncio.to_thread(self._replay, desk, settings, paths)
+        offers = {net.prefix: net.why for net in found.trusted}
         if made is not None:
             offers |= dict.fromkeys(_good(made), "held in the past days, yet it logged in well or delivered mail")
         await self._offer(desk, offers)
@@ -45,18 +45,19 @@ class FirstStart:
             at = desk.now()
             await desk.do(Pause(at, at + self._observe), Who("gatepost"), "pause", reason=f"observe first, for {Span(self._observe)}")
 
-    def _replay(self, at: int, paths: Sequence[str]) -> Replay | None:
-        files = [name for path in paths for name in _series(path, at)]
+    def _replay(self, desk: Desk, settings: Settings, paths: Sequence[str]) -> Replay | None:
+        files = [name for path in paths for name in _series(path, desk.now())]
         if not files:
             return None
-        logs = PastLogs(files, self._settings)
-        made = logs.replay_standard()
+        logs = PastLogs(files, settings)
+        made = logs.replay(desk.guard.order.engine.rules, desk.guard.standing.entries())
         try:
             for number, lines in logs.batches():
                 made.feed(number, lines)
         except BadInputError:
             return None  # a damaged old log is no reason not to guard
-        self._show(logs, made)
+        if made.reader.coverage.mail_lines:
+            self._show(logs, made)
         return made
 
     async def _offer(self, desk: Desk, offers: dict[str, str]) -> None:

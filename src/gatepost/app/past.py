@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import tzinfo
 
+from gatepost.aid.country import Countries
 from gatepost.aid.replay import Replay
 from gatepost.config import Settings, zone
 from gatepost.core.access import Entry
@@ -25,6 +26,7 @@ class PastLogs:
         self.year = year
         self.now = time.time_ns() // 1000
         self.zone: tzinfo = zone(settings.logs.timezone)
+        self.countries = Countries(settings.country.database)
         self.files = [LogFile(path) for path in paths]
         self.order = InOrder(self.files, self._clock)
         self.reader = Reader(

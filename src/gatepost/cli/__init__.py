@@ -20,6 +20,7 @@ from gatepost.cli.doctor import doctor
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
+from gatepost.cli.run import run
 from gatepost.cli.show import safe
 from gatepost.cli.status import status
 from gatepost.core.faults import BadInputError
@@ -33,7 +34,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
+for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
     gatepost.add_command(command)
 
 

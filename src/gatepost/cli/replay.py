@@ -93,7 +93,7 @@ def as_object(logs: PastLogs, made: Replay, elapsed: float) -> dict[str, Any]:
         "repeated_lines": logs.order.repeated,
         "evidence_only": made.repeats,
         "brakes": [{"rule": brake.rule, "at": moment(brake.at), "good": brake.good, "held": brake.held} for brake in made.brakes],
-        "dropped": made.order.engine.pressure,
+        "dropped": made.dropped,
     }
 
 
@@ -110,6 +110,7 @@ def _decision(logs: PastLogs, made: Replay, told: Told) -> dict[str, Any]:
         "evidence": told.evidence,
         "evidence_in": _by_file(logs, told.evidence),
         "by": decision.subject.by,
+        "country": logs.countries.of(decision.subject.text),
         "action": decision.action,
         "on": list(decision.protocols),
         "watched": decision.watched,

@@ -92,7 +92,7 @@ def _row(logs: PastLogs, group: list[Told], brief: bool = False) -> tuple[str, .
     return (
         safe(first.rule),
         _where(group[0]),
-        safe(first.subject.text, 60),
+        safe(first.subject.text, 60) + (f" {country}" if (country := logs.countries.of(first.subject.text)) else ""),
         start,
         until.partition(" ")[2] if ends_that_day else until,
         f"{len(group):,}",
@@ -134,7 +134,7 @@ def _totals(out: Console, logs: PastLogs, made: Replay, groups: list[list[Told]]
     for brake in made.brakes:
         said = f"The brake put {brake.rule} to observe: {brake.good} of the {brake.held} clients that it held were good ones."
         out.print(Text(said, style="bold yellow"))
-    lost = {name: count for name, count in made.order.engine.pressure.items() if count}
+    lost = {name: count for name, count in made.dropped.items() if count}
     if lost:
         out.print(Text("Not counted or forgotten early: " + ", ".join(f"{count:,} {name}" for name, count in lost.items()) + ".", style="yellow"))
     rate = coverage.lines / elapsed if elapsed else 0

@@ -9,8 +9,7 @@ import sys
 
 import click
 
-from gatepost.app import Daemon
-from gatepost.cli import options
+from gatepost.cli import options, replay_table
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import Span
 
@@ -21,9 +20,20 @@ from gatepost.core.spans import Span
 @click.option("--yes", is_flag=True, help="At the first start: take the allow entries that are offered without asking.")
 def run(config_path: str | None, observe_first: str | None, yes: bool) -> None:
     """Guard this host: follow the mail logs, decide, and block in the kernel."""
+    # Imported here alone: what the daemon is made of would slow every other command down.
+    from gatepost.app.daemon import Daemon
+    from gatepost.app.first import FirstStart
+
     try:
         watch = Span.parse(observe_first).us if observe_first else 0
     except ValueError as wrong:
         raise BadInputError(f"--observe-first: {wrong}") from None
-    daemon = Daemon(config_path, observe_first=watch, accept=(lambda text: yes or (sys.stdin.isatty() and click.confirm(text, err=True))))
+
+    def accept(text: str) -> bool:
+        if yes or not sys.stdin.isatty():
+            click.echo(text if yes else f"{text}\n(nobody is there to ask; gatepost access allow PREFIX allows one)", err=True)
+            return yes
+        return click.confirm(text, err=True)
+
+    daemon = Daemon(config_path, FirstStart(show=lambda logs, made: replay_table.show(logs, made, 0.0), accept=accept, observe=watch))
     asyncio.run(daemon.run())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from gatepost.core.access import Entry
 from gatepost.core.spans import DAY
-from gatepost.core.subjects import Client, wider
+from gatepost.core.subjects import Client, groups, prefix6, wider
 
 KNOWN_FOR = 30 * DAY
 GOOD_FOR = 7 * DAY
@@ -24,9 +24,10 @@ class View:
         self.entries = entries
         """The list entries that cover it, the most specific first."""
         six = ":" in client
-        self.home = wider(client, 24, 64) if six else client[: client.rindex(".")] + ".0/24"
+        parts = groups(client) if six else []
+        self.home = prefix6(parts, 4) if six else client[: client.rindex(".")] + ".0/24"
         """Where an account is known from: /24 or /64."""
-        self.network = wider(client, 24, 48) if six else self.home
+        self.network = prefix6(parts, 3) if six else self.home
         self.wide = self.home if six and not shares else client
         """The subject by which failed log-ins and protocol abuse see it: an IPv6 client's /64, unless that holds an own or an allowed address."""
         found = dict.fromkeys((client, self.home, self.network))
@@ -81,7 +82,8 @@ class Known:
     def see(self, account: str, view: View, at: int) -> None:
         """An account logged in well from a client."""
         name = self._name(account, view.home)
-        self._networks.setdefault(view.network, {})[name] = None
+        if name not in self.pairs.last:
+            self._networks.setdefault(view.network, {})[name] = None
         gone = self.pairs.see(name, at)
         if gone is not None:
             self._leave(gone)

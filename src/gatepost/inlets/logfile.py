@@ -183,15 +183,17 @@ class LogFileInlet:
         else:
             self._trail.resume(cursor, self._recall(memory))
         self._report((), self.name, self._cursor())
+        self._unsaved = True
+        self._save()
 
-    def _recall(self, memory: Memory | None) -> list[Place]:
-        """Gives the reader its memory back, and tells how far it has seen."""
+    def _recall(self, memory: Memory | None) -> list[Place] | None:
+        """Gives the reader its memory back, and tells how far it has seen; None where there is none."""
         if memory is None:
-            return []
+            return None
         try:
             self._reader.load(memory.reader)
         except ValueError:
-            return []
+            return None
         return memory.places
 
     def _step(self, size: int) -> bool:
@@ -218,6 +220,9 @@ class LogFileInlet:
         return True
 
     def _read(self, source: Source, size: int) -> bool:
+        if not source.head and not source.compressed and self._trail.began(source):
+            self._moved_on()
+            return True
         piece = source.read(size)
         if not piece:
             source.ended = True

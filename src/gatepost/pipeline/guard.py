@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from gatepost.core.decisions import Effect, Question, Verdict
-from gatepost.core.deeds import AdoptLists, AnyDeed
+from gatepost.core.deeds import AdoptLists, AnyDeed, Lift
 from gatepost.core.facts import AnyFact, Fact
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Mirror, Standing
@@ -103,7 +103,7 @@ class Guard:
         """Does a deed; returns what followed once it is in force and stored. Raises ValueError where it contradicts itself; then nothing changed."""
         effects = self.order.do(deed)
         self.journal.add(self.order.place, [deed], {}, [audit])
-        await self._settle(effects, self.order.place, lists=isinstance(deed, AdoptLists))
+        await self._settle(effects, self.order.place, lists=isinstance(deed, AdoptLists | Lift))
         return effects
 
     # --- what follows
@@ -116,7 +116,7 @@ class Guard:
     async def _settle(self, effects: Sequence[Effect], place: int, lists: bool = False) -> None:
         """The kernel first, the disk beside it; then it is announced."""
         for mirror in self.mirrors:
-            if lists:
+            if lists:  # a grace is one of them
                 mirror.mark_lists()
             mirror.mark(effects)
         self.journal.flush()

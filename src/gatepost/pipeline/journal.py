@@ -136,12 +136,13 @@ class Journal:
         wait = RETRY
         while not self._closing.is_set():
             self._some.wait()
-            self._now.wait(self._flush_after)
-            if self._write_all():
-                wait = RETRY
-            else:
+            if self.problem:
                 self._closing.wait(wait / SECOND)
                 wait = min(2 * wait, RETRY_MOST)
+            else:
+                self._now.wait(self._flush_after)
+                wait = RETRY
+            self._write_all()
         self._write_all()
         left = self.depth
         self._pending.lose(self._stored + left, left)
@@ -149,14 +150,15 @@ class Journal:
             self.problem = self.problem or "the journal is closed"
         self._answer()
 
-    def _write_all(self) -> bool:
-        """Writes what waits. Returns whether the store took all of it."""
+    def _write_all(self) -> None:
+        """Writes what waits, until the store has taken it or refuses."""
         self._some.clear()
         self._now.clear()
         try:
             while self._write_some():
                 self.problem = ""
                 self._answer()
+            self.problem = ""
             if self.gap and not self._gap_told:
                 self._gap_told = True
                 self._on_gap()
@@ -166,8 +168,6 @@ class Journal:
             self.failures += 1
             self._some.set()
             self._answer()
-            return False
-        return True
 
     def _write_some(self) -> bool:
         """Writes the oldest of what waits, in one transaction. Returns whether there was anything."""
@@ -190,10 +190,10 @@ class Journal:
         try:
             self._store.write(batch)
         except (ValueError, TypeError):
-            parts, lost = sift(batch)
-            if not lost:
+            parts, places, lines = sift(batch)
+            if not places and not lines:
                 raise
-            self._pending.lose(batch.first + len(batch.entries) - 1, lost)
+            self._pending.lose(max(places, default=0), len(places) + lines)
             self._flight.popleft()
             self._flight.extendleft(reversed(parts))
             return

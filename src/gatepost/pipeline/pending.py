@@ -81,7 +81,7 @@ class Pending:
             return (time.monotonic_ns() - self._pieces[0].at) // 1000 if self._pieces else 0
 
     def lose(self, place: int, many: int) -> None:
-        """Counts entries or lines of the audit trail as lost, the newest of them at or before a place."""
+        """Counts entries as lost, the newest of them at a place; or, with place 0, lines of the audit trail."""
         with self._lock:
             self._lose(place, many)
 
@@ -145,7 +145,7 @@ class Pending:
         many = 0
         while self._pieces:
             piece = self._pieces[0]
-            if found and piece.entries and (many + len(piece.entries) > AT_ONCE or piece.first != found[0].first + many):
+            if many and piece.entries and (many + len(piece.entries) > AT_ONCE or piece.first != found[0].first + many):
                 break
             if found and not many:
                 found[0].first = piece.first
@@ -165,13 +165,18 @@ def batches(numbered: Sequence[tuple[int, Entry]]) -> list[Batch]:
     return found
 
 
-def sift(batch: Batch) -> tuple[list[Batch], int]:
-    """A batch without what cannot be encoded, as batches, and how much that was. No inlet should ever let such text in."""
-    good = [each for each in enumerate(batch.entries, batch.first) if _can_be_written(each[1])]
+def sift(batch: Batch) -> tuple[list[Batch], list[int], int]:
+    """A batch without what cannot be encoded, as batches; the places of the entries that this was, and how many lines of the audit trail.
+
+    No inlet should ever let such text in.
+    """
+    numbered = list(enumerate(batch.entries, batch.first))
+    good = [each for each in numbered if _can_be_written(each[1])]
     audit = [line for line in batch.audit if _can_be_written(line)]
     found = batches(good)
     found.append(Batch(first=batch.first + len(batch.entries), cursors=batch.cursors, audit=audit))
-    return found, len(batch.entries) - len(good) + len(batch.audit) - len(audit)
+    left = {place for place, _ in good}
+    return found, [place for place, _ in numbered if place not in left], len(batch.audit) - len(audit)
 
 
 def _can_be_written(value: Entry | Audit) -> bool:

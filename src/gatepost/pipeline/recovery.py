@@ -1,8 +1,8 @@
 """From what a store remembers to the engine that wrote it.
 
 Job: load the newest snapshot and bring in the entries behind it, through the same order. Promise: where nothing is missing the engine is the one
-that stopped; what is damaged or missing is noted, and everything else used. Limits: with no snapshot that can be read and no journal from its
-beginning there is nothing to stand on, and that is an error, never a guess.
+that stopped; what is damaged or missing is noted, and everything else used. Limits: with no snapshot that can be read, and no journal from its
+beginning, there is nothing to stand on; that is an error, never a guess.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ def recover(store: Store) -> Recovery:
     order = Order(found.engine, found.place)
     while True:
         try:
-            _bring_in(store, order, found)
+            _bring_in(store, order, found, opened.last)
             break
         except DamagedError as wrong:
             if wrong.last <= order.place:
@@ -86,15 +86,15 @@ def _newest_snapshot(store: Store, opened: Recovered) -> Recovery:
         return found
     if opened.snapshots and next(iter(store.entries_after(0)), (0, None))[0] != 1:
         cure = "restore a backup of the store, or move it away and start anew"
-        raise StoreError(
-            f"no snapshot of the store can be used, and its journal does not go back to its beginning ({'; '.join(found.notes)}); {cure}"
-        )
+        raise StoreError(f"no snapshot can be used, and the journal does not reach back to the beginning ({'; '.join(found.notes)}); {cure}")
     return found
 
 
-def _bring_in(store: Store, order: Order, found: Recovery) -> None:
-    """Applies the entries behind the order's place."""
+def _bring_in(store: Store, order: Order, found: Recovery, last: int) -> None:
+    """Applies the entries behind the order's place, up to the last: a daemon that goes on writing would be chased for ever."""
     for place, entry in store.entries_after(order.place):
+        if place > last:
+            break
         if place != order.place + 1:
             found.note(f"entries {order.place + 1} to {place - 1} are missing from the journal")
             found.missing += place - 1 - order.place
@@ -105,5 +105,6 @@ def _bring_in(store: Store, order: Order, found: Recovery) -> None:
                 order.do(entry)
             except ValueError as wrong:
                 found.note(f"the deed at entry {place} is passed over: {wrong}")
+                order.place = place
         else:
             order.report(entry)

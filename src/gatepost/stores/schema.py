@@ -96,13 +96,14 @@ def _checked_version(connection: sqlite3.Connection, path: Path, newest: int) ->
 def in_words(wrong: Exception, path: Path) -> str:
     """One sentence that says what an error of SQLite or of the system means, with the cure."""
     name = getattr(wrong, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")) and (name == "SQLITE_FULL" or _is_full(path)):
+    is_about_files = isinstance(wrong, OSError) or name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN"))
+    if name == "SQLITE_FULL" or (is_about_files and _is_full(path)):
         return f"the disk that holds {path} is full; free some space on it"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"{path} is locked by another program; end that program (`fuser {path}` names it)"
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return f"{path} is damaged ({wrong}); restore a backup of it, or move it away and start anew"
-    if not path.parent.is_dir():
+    if _is_missing(path.parent):
         return f"the folder {path.parent} is missing; create it, and give it to the user that gatepost runs as"
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")) or isinstance(wrong, OSError):
         why = wrong.strerror if isinstance(wrong, OSError) else str(wrong)
@@ -118,3 +119,13 @@ def _is_full(path: Path) -> bool:
     except OSError:
         return False
     return room.f_bavail * room.f_frsize < LEAST_ROOM or room.f_ffree == 0 < room.f_files
+
+
+def _is_missing(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

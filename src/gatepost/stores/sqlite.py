@@ -114,7 +114,8 @@ class SqliteStore:
                 self._is_full = durable
             connection.execute("BEGIN IMMEDIATE")
             yield connection
-            connection.execute("COMMIT")
+            if connection.in_transaction:
+                connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as wrong:
             self._drop_writer()
             raise StoreError(in_words(wrong, self.path)) from wrong
@@ -168,7 +169,7 @@ class SqliteStore:
                         entries = self._entries(first, last, crc, data)
                         skipped = max(0, place + 1 - first)
                         yield from enumerate(entries[skipped:], first + skipped)
-                start = rows[-1][0] + 1
+                start = rows[-1][1] + 1
 
     def _rows(self, connection: sqlite3.Connection, next_place: int, start: int) -> list[tuple[int, int, int, bytes]]:
         """The next few rows. A statement left open would keep the write-ahead log from being taken in."""
@@ -245,7 +246,8 @@ class SqliteStore:
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]
         for _ in range(max(0, free - max(SPARE, pages // 2)) // VACUUMED):
             with self._step() as connection:
-                connection.execute(f"PRAGMA incremental_vacuum({VACUUMED})").fetchall()
+                # `execute` would stop after the first page; this one commits, vacuums, and leaves no transaction.
+                connection.executescript(f"PRAGMA incremental_vacuum({VACUUMED})")
 
     def _repeat(self, statement: str, values: tuple[int, ...]) -> None:
         """Carries out a statement, a transaction each time, until it finds nothing."""

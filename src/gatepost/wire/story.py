@@ -31,7 +31,7 @@ EPOCH = 1_767_225_600 * SECOND
 """Where a story's clock starts: 2026-01-01 00:00:00 UTC."""
 
 _TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?(?=\s|$)", re.ASCII)
-_TIMES = re.compile(r"\s(\d{1,6}) times(?:,? every (\w+))?$", re.ASCII)
+_TIMES = re.compile(r"\s(\d{1,6})\s+times(?:,?\s+every\s+(\S.*))?$", re.ASCII)
 _DEEDS = ("adopt", "hold", "lift", "forget", "pause", "resume")
 
 
@@ -130,11 +130,11 @@ def _fields(words: list[str]) -> dict[str, Any]:
     return found
 
 
-def _only(fields: dict[str, Any], *known: str) -> dict[str, Any]:
-    """These fields, where all are known. Raises BadInputError."""
+def _only(fields: dict[str, Any], *allowed: str) -> dict[str, Any]:
+    """These fields, where all are allowed. Raises BadInputError."""
     for field in fields:
-        if field not in known:
-            raise BadInputError(f"{field}: there is no such field here; write {' or '.join(f'{each}=' for each in known)}")
+        if field not in allowed:
+            raise BadInputError(f"{field}: there is no such field here; write {' or '.join(f'{each}=' for each in allowed)}")
     return fields
 
 
@@ -202,10 +202,10 @@ def _read_report(text: str, at: int) -> Report:
     if "account" in fields:
         fields["account"] = account(fields["account"])
     given = {"kind": name, "at": at, "host": "story", "protocol": protocol, "service": protocol, "client": client(address)} | fields
-    known = {each.encode_name for each in msgspec.structs.fields(kind)} - {"at", "protocol", "client"}
+    known = sorted(each.encode_name for each in msgspec.structs.fields(kind) if each.name not in ("at", "protocol", "client"))
     for field in fields:
         if field not in known:
-            raise BadInputError(f"{field}: {name} has no such field; one of {', '.join(sorted(known))}")
+            raise BadInputError(f"{field}: {name} has no such field; one of {', '.join(known)}")
     fact = _convert(given, kind)
     return Report(fact, int(times[1]) if times else 1, Span.parse(times[2]).us if times and times[2] else 0)
 

@@ -108,12 +108,17 @@ def write_rules(rules: tuple[Rule, ...]) -> str:
 
 
 def _write_rule(rule: Rule) -> str:
+    """Its fields in the order of their declaration; ``on`` is always told, and on one line."""
     fields = msgspec.to_builtins(rule, enc_hook=encode_span)
-    where = msgspec.toml.encode(fields.pop("where", {})).decode()
-    narrowed = "".join(f"where.{line}\n" for line in where.splitlines())
-    fields.pop("on", None)  # left out or not, by whether it is the very default: it always stands last
-    fields["on"] = list(rule.on)
-    return f"[[rule]]\n{msgspec.toml.encode(fields).decode()}{narrowed}"
+    lines = ["[[rule]]"]
+    for name in Rule.__struct_encode_fields__:
+        if name == "on":
+            lines.append(f"on = {msgspec.json.encode(rule.on).decode().replace(',', ', ')}")
+        elif name == "where":
+            lines += [f"where.{line}" for line in msgspec.toml.encode(fields.get(name, {})).decode().splitlines()]
+        elif name in fields:
+            lines.append(msgspec.toml.encode({name: fields[name]}).decode().strip())
+    return "\n".join(lines) + "\n"
 
 
 def read(kind: type[T], text: str, name: str) -> T:
@@ -135,20 +140,28 @@ def line_of(text: str, path: str) -> int:
     """The line on which a path like ``rule[1].threshold`` stands in a TOML text; that of its table where the field is missing; 0 where nothing is."""
     names = [name for name, _ in steps(path) if name]
     index = next((int(number) for _, number in steps(path) if number), 0)
-    found, turn, here = 0, -1, ""
+    table: list[str] = []
+    turn = -1  # which of the tables [[names[0]]] the line stands in
+    found = longest = 0
     for count, line in enumerate(text.split("\n"), 1):
         bare = line.strip()
+        before, equals, _ = bare.partition("=")
         if bare.startswith("["):
-            here = bare.strip("[] \t").partition("]")[0]
-            turn += bool(names) and here == names[0] and bare.startswith("[[")
-            if names and turn in (-1, index) and here.split(".") == names[: here.count(".") + 1]:
-                found = count
-        elif turn in (-1, index) and names:
-            inside = here.split(".") if here else []
-            rest = names[len(inside) :]
-            if inside == names[: len(inside)] and rest and re.match(rf"[\"']?{re.escape(rest[0])}[\"']?\s*[=.]", bare):
-                return count
+            key = table = _key(bare.lstrip("[").partition("]")[0])
+            turn += bare.startswith("[[") and table == names[:1]
+        elif equals:
+            key = table + _key(before)
+        else:
+            continue
+        shared = key[: len(names)]
+        if turn in (-1, index) and shared == names[: len(shared)] and len(shared) > longest:
+            found, longest = count, len(shared)
     return found
+
+
+def _key(text: str) -> list[str]:
+    """The names of a dotted key."""
+    return [name.strip().strip("\"'") for name in text.split(".")]
 
 
 def moment(at: int) -> str:

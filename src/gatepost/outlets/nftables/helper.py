@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from msgspec import DecodeError
 
@@ -22,7 +23,7 @@ from gatepost.outlets.nftables.messages import MOST_FRAME, Apply, Done, End, Fai
 from gatepost.outlets.nftables.netlink import NftablesReader
 from gatepost.outlets.nftables.sockets import Sockets
 
-SLICE = 4000
+SLICE = 1000
 """Elements in a slice of a deep look: a hold waits no longer than for one."""
 
 
@@ -34,7 +35,7 @@ class Worker:
         self._reader: NftablesReader | None = None
         self._sockets: Sockets | None = None
         self._layout: Layout | None = None
-        self._looks = ""
+        self._looks: tuple[tuple[bytes, ...], ...] = ()
         self._generation = 0
         self._slices: Iterator[Seen] | None = None
 
@@ -45,7 +46,7 @@ class Worker:
                 return self._apply(message)
             if isinstance(message, Read):
                 return self._read(message)
-            return self.stop(message.lift)
+            return self._stop(message)
         except NftablesError as wrong:
             return Failed(wrong.code, str(wrong))
         except PermissionError:
@@ -55,10 +56,14 @@ class Worker:
         except OSError as wrong:
             return Failed("kernel", f"{CURES['kernel']} ({os.strerror(wrong.errno or 0)})")
 
-    def stop(self, lift: bool | None = None) -> Reply:
-        """The end: with ``lift``, or as the layout says, the table goes too."""
-        if self._layout is not None and (self._layout.lift_at_end if lift is None else lift):
-            self._open().run(ruleset.removal(self._layout.table))
+    def orphaned(self) -> None:
+        """The main process is gone: the table stays or goes, as the layout says."""
+        if self._layout is not None:
+            self.answer(Stop(self._layout.lift_at_end, self._layout.table))
+
+    def _stop(self, message: Stop) -> Reply:
+        if message.lift:
+            self._open().run(ruleset.removal(message.table))
         return Done()
 
     def _open(self) -> Libnftables:
@@ -91,10 +96,9 @@ class Worker:
     def _build(self, change: Apply, layout: Layout) -> bool:
         """Builds the table, or makes it what it should be, keeping the elements of its sets; returns whether there was none."""
         library, reader = self._open(), self._look()
-        before = library.listing(layout.table)
         known = {ruleset.set_name(key) for key in layout.keys}
-        stale = [name for name in reader.sets(layout.table) if name not in known] if before else []
-        fresh = not before
+        stale = [name for name in reader.sets(layout.table) if name not in known]
+        fresh = not reader.structure(layout.table)
         try:
             library.run(ruleset.commands(change, layout.table, stale=stale))
         except NftablesError as wrong:
@@ -104,7 +108,7 @@ class Worker:
             library.run(ruleset.commands(change, layout.table, anew=True))
             fresh = True
         self._layout = layout
-        self._looks = library.listing(layout.table)
+        self._looks = reader.structure(layout.table)
         self._generation = reader.generation()
         return fresh
 
@@ -124,9 +128,10 @@ class Worker:
         if message.deep:
             return self._slice(self._layout)
         self._slices = None
-        now = self._look().generation()
+        reader = self._look()
+        now = reader.generation()
         touched, self._generation = now != self._generation, now
-        return Seen(touched, not touched or self._open().listing(self._layout.table) == self._looks)
+        return Seen(touched, not touched or reader.structure(self._layout.table) == self._looks)
 
     def _slice(self, layout: Layout) -> Seen:
         if self._slices is None:
@@ -163,17 +168,22 @@ def work(link: socket.socket) -> None:
     worker = Worker()
     with link, link.makefile("rb") as stream:
         while True:
-            head = stream.read(4)
-            length = int.from_bytes(head, "big")
-            body = stream.read(length) if len(head) == 4 and length <= MOST_FRAME else b""
             try:
-                message = request(body)
-            except DecodeError:
-                worker.stop()  # gone, or talking nonsense
+                message = request(_body(stream))
+                answer = worker.answer(message)
+                link.sendall(frame(answer))
+            except (DecodeError, OSError):  # gone, or talking nonsense
+                worker.orphaned()
                 return
-            link.sendall(frame(worker.answer(message)))
             if isinstance(message, Stop):
                 return
+
+
+def _body(stream: BinaryIO) -> bytes:
+    """The next frame's content; empty where none comes any more."""
+    head = stream.read(4)
+    length = int.from_bytes(head, "big")
+    return stream.read(length) if len(head) == 4 and length <= MOST_FRAME else b""
 
 
 def keep(control: socket.socket) -> None:
@@ -187,8 +197,6 @@ def keep(control: socket.socket) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             try:
                 work(theirs)
-            except OSError:  # the main process went while it was being answered
-                os._exit(1)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
                 os._exit(2)

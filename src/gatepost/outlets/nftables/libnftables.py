@@ -1,15 +1,12 @@
 """libnftables, by ctypes.
 
-Job: run commands as one transaction and list our table. Promise: one context is kept, for making one costs more than an add; an error is told
+Job: run commands as one transaction. Promise: one context is kept, for making one costs more than an add; an error is told
 with what cures it. Limits: used by the helper process alone; the context is not for two threads.
 """
 
 import ctypes
 
 from gatepost.outlets.nftables.messages import Code
-
-STATELESS, HANDLE, TERSE = 1 << 2, 1 << 3, 1 << 11
-"""From nftables/libnftables.h: leave out counters' values, show handles, leave out elements."""
 
 CURES: dict[Code, str] = {
     "library": "libnftables is not there: install nftables (Debian: apt-get install libnftables1)",
@@ -41,32 +38,20 @@ class Libnftables:
         for each in ("nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_free"):
             getattr(library, each).argtypes = [ctypes.c_void_p]
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-        library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
         self._library = library
         self._context = library.nft_ctx_new(0)
         if not self._context:
             raise NftablesError("kernel", CURES["kernel"])
         library.nft_ctx_buffer_output(self._context)
         library.nft_ctx_buffer_error(self._context)
-        library.nft_ctx_output_set_flags(self._context, STATELESS | HANDLE | TERSE)
 
-    def run(self, commands: str) -> str:
-        """Runs commands in one transaction and returns what they print. Raises NftablesError."""
+    def run(self, commands: str) -> None:
+        """Runs commands in one transaction. Raises NftablesError."""
         failed = self._library.nft_run_cmd_from_buffer(self._context, commands.encode("ascii"))
-        printed: bytes = self._library.nft_ctx_get_output_buffer(self._context) or b""
+        self._library.nft_ctx_get_output_buffer(self._context)  # empties it
         said: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
         if failed:
             raise error(said.decode(errors="replace"))
-        return printed.decode(errors="replace")
-
-    def listing(self, table: str) -> str:
-        """Our table with its rules and handles, without elements and counts; empty where it is not there."""
-        try:
-            return self.run(f"list table inet {table}")
-        except NftablesError as wrong:
-            if wrong.code == "missing":
-                return ""
-            raise
 
     def close(self) -> None:
         """Frees the context."""

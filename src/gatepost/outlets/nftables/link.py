@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
+from pathlib import Path
 
 from gatepost.outlets.nftables.messages import Reply, Request, frame, reply
 
@@ -40,7 +41,8 @@ class Link:
         """Starts the helper with the rights of this process. To be called before these are given away. Raises OSError."""
         self.close()
         ours, theirs = socket.socketpair()
-        env = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "VIRTUAL_ENV")} | {"LC_ALL": "C"}
+        # Of the environment it takes nothing over; it is to find this very package, wherever that lies.
+        env = {"PATH": os.defpath, "LC_ALL": "C", "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
         command = [sys.executable, "-P", "-m", "gatepost.outlets.nftables.helper", str(theirs.fileno())]
         with theirs:
             # Its arguments are our own; there is no shell.

@@ -94,6 +94,7 @@ class Stop(Struct, frozen=True, array_like=True, tag=3):
     """End; with ``lift`` the table is removed first."""
 
     lift: bool
+    table: TableName = "gatepost"
 
 
 class Done(Struct, frozen=True, array_like=True, tag=1):

@@ -16,8 +16,9 @@ from contextlib import suppress
 from typing import Any
 
 from gatepost.core.decisions import Brake, Effect
+from gatepost.core.subjects import name_of
 from gatepost.outlets.nftables.link import Link, LinkLostError
-from gatepost.outlets.nftables.messages import Apply, Done, Failed, Read, Reply, Request, Seen, Stop
+from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Read, Reply, Request, Seen, Stop
 from gatepost.outlets.nftables.model import Change, Look, Model
 from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.pipeline.mirrors import MirrorState, Standing
@@ -58,6 +59,7 @@ class NftablesMirror:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._built = asyncio.Event()
+        self._ends: list[End] = []
         self._look: Look | None = None
         self._suspect = self._observing = False
         self._next_look = self._next_deep = self._deep_from = 0.0
@@ -66,10 +68,10 @@ class NftablesMirror:
 
     def mark(self, effects: Iterable[Effect]) -> None:
         """These effects came up; look at what stands for their subjects. Returns at once."""
-        for effect in effects:
-            if not isinstance(effect, Brake):
-                self._dirty[effect.decision.subject.text] = None
-        self._noted()
+        names = [name_of(effect.decision.subject) for effect in effects if not isinstance(effect, Brake)]
+        if names:
+            self._dirty.update(dict.fromkeys(names))
+            self._noted()
 
     def mark_lists(self) -> None:
         """The lists changed, or a grace was given. Returns at once."""
@@ -108,13 +110,15 @@ class NftablesMirror:
                     continue
                 if self._dirty or self._lists_dirty:
                     await self._guarded(self._flush)
+                elif self._ends:
+                    await self._guarded(self._end_sockets)
                 if time.monotonic() >= self._next_look:
                     await self._guarded(self._look_after)
         finally:
             self._settle(self._marked)
             with suppress(LinkLostError, TimeoutError):
                 if not self._observing:
-                    await asyncio.wait_for(self.link.ask(Stop(self._settings.on_stop == "lift")), STOP_SECONDS)
+                    await asyncio.wait_for(self.link.ask(Stop(self._settings.on_stop == "lift", self._settings.table)), STOP_SECONDS)
             self.link.close()
 
     # --- marks
@@ -138,7 +142,7 @@ class NftablesMirror:
 
     async def _pause(self) -> None:
         """Waits for a mark or for the time of the next look or try."""
-        if not self._observing and (self._dirty or self._lists_dirty):
+        if not self._observing and (self._dirty or self._lists_dirty or self._ends):
             return
         self._wake.clear()
         with suppress(TimeoutError):
@@ -147,25 +151,30 @@ class NftablesMirror:
 
     async def _flush(self) -> None:
         """Puts all that is marked in force, in one transaction."""
-        upto, texts, lists = self._marked, self._dirty, self._lists_dirty
+        upto, names, lists = self._marked, self._dirty, self._lists_dirty
         self._dirty, self._lists_dirty = {}, False
         at, model = self._now(), self._model
         known = len(model.keys)
-        change = model.subjects(texts, at)
+        change = model.subjects(names, at)
         if lists or model.graces_changed(at):
             model.relist(at, change)
             lists = True
         layout = model.layout() if lists or len(model.keys) != known else None
         if layout is not None or change:
-            await self._apply(model.message(change, at, layout=layout), change)
+            try:
+                await self._apply(model.message(change, at, layout=layout), change)
+            except (_TroubleError, LinkLostError):
+                # To be put, and told as settled, when the table is built anew.
+                self._dirty, self._lists_dirty = names | self._dirty, self._lists_dirty or lists
+                raise
+        self._state.enforced = len(model) if self._built.is_set() else 0
+        if self._settings.destroy_sockets:
+            self._ends += model.ends(change)
         self._settle(upto)
-        await self._end_sockets(change)
 
-    async def _end_sockets(self, change: Change) -> None:
+    async def _end_sockets(self) -> None:
         """Ends the sockets of those who are newly held. A kernel that cannot is no reason to stop blocking."""
-        ends = self._model.ends(change) if self._settings.destroy_sockets else []
-        if not ends:
-            return
+        ends, self._ends = self._ends, []
         answer = await self._ask(Apply(ends=ends))
         said = answer.said if isinstance(answer, Failed) else ""
         if said and said != self._state.problem:
@@ -184,25 +193,42 @@ class NftablesMirror:
         layout = model.layout()
         self._lists_dirty = False
         done = await self._apply(model.message(lists, at, layout=layout), lists)
-        texts = list(dict.fromkeys(decision.subject.text for decision in self._standing.holds(at)))
+        names = list(dict.fromkeys(name_of(decision.subject) for decision in self._standing.holds(at)))
         if not self._dirty:
             self._settle(upto)
-        for start in range(0, len(texts), SLICE):
-            await self._between()
-            await self._put_slice(texts[start : start + SLICE], done.fresh)
-        await self._between()
+        await self._put_all(names, done.fresh)
         if not done.fresh:
             await self._deep(counted=False)
         self._working()
 
-    async def _put_slice(self, texts: list[str], fresh: bool) -> None:
+    async def _put_all(self, names: list[str], fresh: bool) -> None:
+        """Puts what holds some subjects, by slices; the next is made while the helper works on the one before."""
+        sent: asyncio.Task[None] | None = None
+        try:
+            for start in range(0, len(names), SLICE):
+                await self._between()
+                message, change = self._slice(names[start : start + SLICE], fresh)
+                if sent is not None:
+                    await sent
+                sent = asyncio.create_task(self._send(message, change))
+            if sent is not None:
+                await sent
+        finally:
+            if sent is not None and not sent.done():
+                sent.cancel()
+        await self._between()
+
+    def _slice(self, names: list[str], fresh: bool) -> tuple[Apply, Change]:
         at, model = self._now(), self._model
         known = len(model.keys)
-        change = model.subjects(texts, at)
+        change = model.subjects(names, at)
         layout = model.layout() if len(model.keys) != known else None
-        if layout is not None or (fresh and change):
-            # Where an earlier run's elements stand, the look that follows puts what is missing.
-            await self._apply(model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change)
+        # Where an earlier run's elements stand, the look that follows puts what is missing.
+        return model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change
+
+    async def _send(self, message: Apply, change: Change) -> None:
+        if message.layout is not None or message.put:
+            await self._apply(message, change)
 
     async def _between(self) -> None:
         """Lets what was marked go first."""
@@ -311,6 +337,7 @@ class NftablesMirror:
         self._state.working, self._state.problem, self._state.enforced, self._observing = False, problem, 0, True
         self._next_look = time.monotonic() + self.retry_seconds
         self._dirty.clear()
+        self._ends.clear()
         self._lists_dirty = False
         self._built.set()
         self._settle(self._marked)

@@ -8,6 +8,7 @@ too. Promise: nothing is ever changed here. Limits: a request and its answer, or
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 4, 12
 REQUEST, ACK, DUMP = 1, 4, 0x300
@@ -17,10 +18,11 @@ HEADER = struct.Struct("=IHHII")
 BUFFER = 1 << 17
 
 _NFTABLES = 10 << 8
-_GETSET, _GETSETELEM, _GETGEN = _NFTABLES | 10, _NFTABLES | 13, _NFTABLES | 16
+_GETCHAIN, _GETRULE, _GETSET, _GETSETELEM, _GETGEN = (_NFTABLES | number for number in (4, 7, 10, 13, 16))
+_STRUCTURE = ((_GETCHAIN, (3, 2, 5)), (_GETRULE, (2, 3)), (_GETSET, (2, 16)))
+"""Chains by name, handle and policy; rules by chain and handle; sets by name and handle. Each has its table's name as attribute 1."""
 _INET = 1
 _TYPE = 0x3FFF
-_SET_TABLE, _SET_NAME = 1, 2
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
 _ELEM_KEY, _ELEM_TIMEOUT, _ELEM_EXPIRATION = 1, 4, 5
 _ATTRIBUTE = struct.Struct("=HH")
@@ -92,15 +94,25 @@ class NftablesReader:
                     return int.from_bytes(value, "big")
         return 0
 
+    def structure(self, table: str) -> tuple[tuple[bytes, ...], ...]:
+        """What tells our table's chains, rules and sets from any others: whatever is made anew gets another handle. Empty where there is no table.
+
+        libnftables can list them too, but fetches all elements for it.
+        """
+        found: list[tuple[bytes, ...]] = []
+        wanted = table.encode() + b"\0"
+        with suppress(FileNotFoundError):  # no such table
+            for kind, numbers in _STRUCTURE:
+                for _, _, body in self._netlink.ask(kind, bytes((_INET, 0, 0, 0)) + attribute(1, wanted), DUMP):
+                    told = {number: bytes(value) for number, value in attributes(body[4:])}
+                    if told.get(1) == wanted and body[0] == _INET:
+                        found.append((kind.to_bytes(2, "big"), *(told.get(number, b"") for number in numbers)))
+        return tuple(found)
+
     def sets(self, table: str) -> list[str]:
         """The names of the named sets of a table of family inet."""
-        found = []
-        wanted = table.encode()
-        for _, _, body in self._netlink.ask(_GETSET, bytes((_INET, 0, 0, 0)), DUMP):
-            told = {kind: bytes(value).rstrip(b"\0") for kind, value in attributes(body[4:]) if kind in (_SET_TABLE, _SET_NAME)}
-            if told.get(_SET_TABLE) == wanted and not told[_SET_NAME].startswith(b"__"):
-                found.append(told[_SET_NAME].decode())
-        return found
+        kind = _GETSET.to_bytes(2, "big")
+        return [name.rstrip(b"\0").decode() for what, name, *_ in self.structure(table) if what == kind and not name.startswith(b"__")]
 
     def elements(self, table: str, name: str) -> Iterator[tuple[list[tuple[bytes, int]], bool]]:
         """Slices of a set's elements with the milliseconds they have left (0: no end), and whether the set changed under the reading."""

@@ -1,0 +1,26 @@
+"""Deeds: written to the order and read back."""
+
+import msgspec
+import pytest
+
+from gatepost.core.access import own_entries
+from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
+from gatepost.core.rules import PRESETS
+from gatepost.core.spans import decode_span, encode_span
+from tests.core.made import IP, client
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        AdoptRules(1, PRESETS["strict"], brake=False),
+        AdoptLists(1, own_entries()),
+        Hold(1, client(IP), 5),
+        Lift(1, client(IP), 7),
+        Forget(1, client(IP)),
+        Pause(1, 0),
+    ],
+)
+def test_every_deed_is_read_back(deed: AnyDeed) -> None:
+    data = msgspec.msgpack.encode(deed, enc_hook=encode_span)
+    assert msgspec.msgpack.decode(data, type=AnyDeed, dec_hook=decode_span) == deed

@@ -1,0 +1,1 @@
+"""Tests of what the guard tells the world."""

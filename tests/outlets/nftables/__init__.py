@@ -1,0 +1,1 @@
+"""Unit tests of the nftables mirror: no kernel, no rights."""
