@@ -30,7 +30,7 @@ def test_deny_and_check(gatepost: Live) -> None:
 def test_check_tells_protocols_apart(gatepost: Live) -> None:
     gatepost.made.connect()
     assert gatepost("access", "check", ATTACKER).out.splitlines() == [
-        f"{ATTACKER}, connect on smtp: refuse (held by dos)",
+        f"{ATTACKER}, connect on smtp: refuse (held by dos: 50 in 5m)",
         f"{ATTACKER}, connect on imap, pop3, sieve, http: allow (no entry and no block is about it)",
     ]
     assert len(gatepost("access", "check", ATTACKER, "--protocol", "smtp", "--json").json["answers"]) == 1
