@@ -291,6 +291,15 @@ class _Imap(imaplib.IMAP4):
         sock = self._client.sock(self.port)
         return _trusting().wrap_socket(sock) if self.port in TLS_FROM_THE_START else sock
 
+    def __exit__(self, *wrong: object) -> None:
+        """Leaves; a connection that was cut short is closed all the same, which imaplib forgets."""
+        try:
+            with contextlib.suppress(imaplib.IMAP4.abort):
+                super().__exit__(*wrong)
+        finally:
+            with contextlib.suppress(OSError):
+                self.shutdown()
+
 
 class _Pop(poplib.POP3):
     def __init__(self, client: Client, port: int) -> None:
