@@ -6,6 +6,7 @@ with the configuration is told before anything starts; what fails later is told 
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from gatepost.admin.api.serve import listen, serve
 from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk, Source
 from gatepost.aid.discover import Discovery, Findings
-from gatepost.aid.speak import Notifier, Speaker
+from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
@@ -60,9 +61,12 @@ class Daemon:
         self._inlets: dict[str, tuple[LogFileInlet, asyncio.Task[None]]] = {}
         self._problems: list[str] = []
         self._starting: list[asyncio.Task[None]] = []
+        self._lost = False
+        """It ended because it could not go on."""
 
-    async def run(self) -> None:
-        """Guards until it is told to stop. Raises BadInputError, before anything is guarded, where it cannot start."""
+    async def run(self) -> int:
+        """Guards until it is told to stop; returns the exit code. Raises BadInputError, before anything is guarded, where it cannot start."""
+        logging.basicConfig(handlers=[Relay(self._speaker)], level=logging.INFO)
         paths = self._settings.paths()
         found = await asyncio.to_thread(Discovery().look)
         try:
@@ -72,6 +76,7 @@ class Daemon:
             raise BadInputError(str(wrong)) from None
         finally:
             self._notifier.tell("STOPPING=1")
+        return int(self._lost)
 
     def _recover(self, database: Path) -> tuple[Store, Recovery]:
         """The store and what it remembers; where it fails, the guard goes on from memory and says so. Raises RefusedError where it is not ours."""
@@ -145,6 +150,7 @@ class Daemon:
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths)))
             tasks.append(group.create_task(self._watchdog()))
+            tasks.append(group.create_task(self._helper(mirror, stop)))
             self._say_plan(found, mirror)
             self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._inlets)} logs")
             await stop.wait()
@@ -255,6 +261,19 @@ class Daemon:
             _, said = await child.communicate()
             if child.returncode:
                 self._speaker.say("warning", "snapshot", problem=said.decode("utf-8", "replace").strip())
+
+    async def _helper(self, mirror: NftablesMirror, stop: asyncio.Event) -> None:
+        """Stops where the helper was killed and can only be started by who has the rights: the service manager, who starts us anew."""
+        first, worked = mirror.link.keeper, False
+        while self._notifier.present:
+            worked = worked or mirror.state().working
+            if worked and not mirror.state().working and mirror.link.keeper != first:
+                problem = "the helper process was killed, and this one may not start another"
+                self._speaker.say("error", "helper", problem=problem, state="ending, to be started anew")
+                self._lost = True
+                stop.set()
+                return
+            await asyncio.sleep(1)
 
     async def _watchdog(self) -> None:
         """Signs of life for the service manager: from the loop itself, so that a stuck one shows."""
