@@ -79,7 +79,8 @@ def test_rotated_under_load_by_logrotate(tmp_path: Path, how: str) -> None:
     desk = Desk()
     log = tmp_path / "mail.log"
     config = tmp_path / "logrotate.conf"
-    config.write_text(f"{log} {{\n su root root\n {how}\n rotate 100\n compress\n {'' if how == 'copytruncate' else 'delaycompress'}\n}}\n")
+    delay = "" if how == "copytruncate" else "delaycompress"
+    config.write_text(f"{log} {{\n su root root\n missingok\n {how}\n rotate 100\n compress\n {delay}\n}}\n")
     config.chmod(0o600)
     log.touch()
 
@@ -124,7 +125,7 @@ def count(database: Path) -> int:
         return found
 
 
-@pytest.mark.parametrize("how", ["rename", "copytruncate"])
+@pytest.mark.parametrize("how", ["rename"])
 def test_killed_in_a_loop(tmp_path: Path, how: str) -> None:
     """The facts stored are those that a reader tells which reads all lines in one go: none lost, none twice, no session torn."""
     made, database, log = generated(tmp_path), tmp_path / "db", tmp_path / "mail.log"

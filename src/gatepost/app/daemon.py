@@ -18,6 +18,7 @@ from gatepost import config
 from gatepost.admin.api.serve import listen, serve
 from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk, Source
+from gatepost.admin.hostnames import HostNames, system_resolve
 from gatepost.aid.discover import Discovery, Findings
 from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.first import FirstStart
@@ -26,6 +27,7 @@ from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
 from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.snapshot import dump
+from gatepost.core.subjects import account
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.mirror import NftablesMirror
@@ -109,6 +111,7 @@ class Daemon:
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
+        accounts = self._settings.accounts
         desk = Desk(
             guard,
             store,
@@ -117,6 +120,8 @@ class Daemon:
             daemons=[daemon.name for daemon in found.daemons],
             sources=self._sources,
             problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else [])],
+            canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
+            resolve=system_resolve,
         )
         self._spawn(mirror)
         try:
@@ -149,6 +154,7 @@ class Daemon:
                 await self._follow(desk.guard, settings)
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths)))
+            tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             tasks.append(group.create_task(self._helper(mirror, stop)))
             self._say_plan(found, mirror)
