@@ -72,7 +72,15 @@ class Live:
 
     def start(self, *options: str, env: Mapping[str, str] | None = None) -> None:
         """Starts it, and returns when it answers."""
+        self.launch(*options, env=env)
+        self.answered()
+
+    def launch(self, *options: str, env: Mapping[str, str] | None = None) -> None:
+        """Starts it, and returns at once."""
         self._process = self.machine.start(*self.prefix, *self.program("run", *options, env=env), said=self.said)
+
+    def answered(self) -> None:
+        """Waits until it answers."""
         wait_until(self._answers, 30, f"{self.name} answers")
 
     def _answers(self) -> bool:
@@ -131,6 +139,10 @@ class Live:
         """Clears the kernel of what it left there."""
         self.machine.run("nft", "delete", "table", "inet", self.table, check=False)
 
+    def kill(self) -> None:
+        """Ends it as a crash does."""
+        self.stop(signal.SIGKILL)
+
     def words(self) -> str:
         """All that it said."""
         return self.said.read_text("utf-8", "replace")
@@ -172,6 +184,7 @@ class Live:
         """Waits until exactly this is held."""
         expected = set(wanted)
         wait_until(lambda: self.blocks() == expected, seconds, f"exactly {sorted(expected)} held; {sorted(self.blocks())} are")
+        time.sleep(0.2)  # what is decided is in force a moment later
 
     def held(self, subject: str) -> bool:
         """Whether anything holds a subject."""
