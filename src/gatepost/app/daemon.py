@@ -44,6 +44,10 @@ from gatepost.wire.toml_files import moment
 
 SNAPSHOT_EVERY = 900
 """Seconds between two snapshots."""
+SNAPSHOT_ENTRIES = 500_000
+"""Entries after which one is made sooner."""
+SNAPSHOT_LOOK = 10
+"""Seconds between two looks at how many there are."""
 
 
 def now() -> int:
@@ -68,7 +72,8 @@ class Daemon:
 
     async def run(self) -> int:
         """Guards until it is told to stop; returns the exit code. Raises BadInputError, before anything is guarded, where it cannot start."""
-        logging.basicConfig(handlers=[Relay(self._speaker)], level=logging.INFO)
+        logging.basicConfig(handlers=[Relay(self._speaker)], level=logging.WARNING)
+        logging.getLogger("gatepost").setLevel(logging.INFO)
         paths = self._settings.paths()
         found = await asyncio.to_thread(Discovery().look)
         try:
@@ -103,7 +108,7 @@ class Daemon:
         journal = Journal(store, recovered.place, on_gap=lambda: loop.call_soon_threadsafe(make_whole))
 
         def make_whole() -> None:
-            """Entries were lost: a snapshot of the engine stands for them."""
+            """A snapshot of the engine stands for all entries so far, and for those that were lost."""
             journal.snapshot(order.place, dump(order.engine))
 
         if recovered.missing:
@@ -127,6 +132,8 @@ class Daemon:
         try:
             await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
         finally:
+            if order.place > recovered.base:
+                make_whole()  # the next start then has nothing to bring in
             journal.close()
             store.close()
 
@@ -149,11 +156,11 @@ class Daemon:
             await self._adopt_own(desk.guard, found)
             if fresh:
                 await self._first.look(desk, self._settings, found, [settings.path for settings in self._logs(found)])
-            await mirror.built()
             for settings in self._logs(found):
-                await self._follow(desk.guard, settings)
+                await self._follow(desk.guard, settings)  # new attackers do not wait for the old ones' blocks
+            await mirror.built()
             tasks.append(group.create_task(serve(application(desk), listening)))
-            tasks.append(group.create_task(self._snapshots(paths)))
+            tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
             tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             tasks.append(group.create_task(self._helper(mirror, stop)))
@@ -258,10 +265,12 @@ class Daemon:
 
     # --- housekeeping
 
-    async def _snapshots(self, paths: config.Paths) -> None:
-        """Has a child write the state down now and then, beside the guard."""
+    async def _snapshots(self, paths: config.Paths, order: Order) -> None:
+        """Has a child write the state down now and then, beside the guard, and sooner where much happens: a restart brings in what came after."""
         while True:
-            await asyncio.sleep(SNAPSHOT_EVERY)
+            due, place = time.monotonic() + SNAPSHOT_EVERY, order.place
+            while time.monotonic() < due and order.place - place < SNAPSHOT_ENTRIES:
+                await asyncio.sleep(SNAPSHOT_LOOK)
             command = (sys.executable, "-m", "gatepost.keeper", str(paths.state / "gatepost.db"))
             child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
             _, said = await child.communicate()
