@@ -52,10 +52,15 @@ class Journald:
         self._daemon: subprocess.Popen[bytes] | None = None
         self.start()
 
+    def enter(self, *command: str) -> list[str]:
+        """The command that runs a program inside."""
+        return ["nsenter", "-t", str(self._home.pid), "-m", "--", *command]
+
     def inside(self, *command: str, feed: str = "") -> str:
         """Runs a program inside; what it said."""
-        enter = ["nsenter", "-t", str(self._home.pid), "-m", "--", *command]
-        return subprocess.run(enter, input=feed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            self.enter(*command), input=feed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True, timeout=60
+        ).stdout
 
     def start(self, settings: str = "RateLimitBurst=0") -> None:
         """Starts it with lines of its [Journal] section."""
@@ -63,8 +68,7 @@ class Journald:
         path.write_text(f"[Journal]\n{settings}\n")
         # From no directory of ours: it would be looked up in the other namespace.
         quiet = subprocess.DEVNULL
-        command = ["nsenter", "-t", str(self._home.pid), "-m", "--", JOURNALD]
-        self._daemon = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd="/")
+        self._daemon = subprocess.Popen(self.enter(JOURNALD), stdin=quiet, stdout=quiet, stderr=quiet, cwd="/")
         wait_until(Path(f"/proc/{self._home.pid}/root{SOCKET}").exists, 10, "journald's socket")
         wait_until(lambda: any(self.folder.glob("*/system.journal")), 10, "journald's file")
 

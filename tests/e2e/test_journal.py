@@ -1,6 +1,7 @@
 """A real journald, followed: each mail line once through rotation, vacuuming, restarts and kills, and what is lost is told."""
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -205,3 +207,32 @@ def test_each_line_once_whatever_is_killed_when(journald: Journald, tmp_path: Pa
     os.kill(running_guard.pid, signal.SIGKILL)
     running_guard.communicate()
     assert stored() == list(range(MANY))
+
+
+def test_the_daemon_holds_who_floods_as_the_journal_tells(journald: Journald, tmp_path: Path) -> None:
+    flood = "connect from unknown[203.0.113.7]"
+    config, socket = tmp_path / "gatepost.toml", tmp_path / "api.sock"
+    config.write_text(f'state = "{tmp_path}/state"\nsocket = "{socket}"\njournal.follow = "yes"\n')
+    # In a network of its own, so that the kernel's tables of this machine are left alone.
+    command = journald.enter("unshare", "--net", sys.executable, "-m", "gatepost", "run", "--yes", "--config", str(config))
+    with (tmp_path / "said").open("wb") as said:
+        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
+    def ask(what: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "gatepost", *what.split(), "--json", "--config", str(config)], capture_output=True, text=True, check=False
+        )
+        return json.loads(done.stdout) if done.stdout else None
+
+    try:
+        wait_until(lambda: bool(ask("status")), 30, f"an answer; it said {(tmp_path / 'said').read_text()[-2000:]}")
+        journald.log(*[flood] * 49)
+        wait_until(lambda: ask("status")["sources"][0]["lines"] == 49, 30, "49 lines")
+        assert ask("blocks list") == []
+        journald.log(flood)
+        wait_until(lambda: bool(ask("blocks list")), 30, "a block")
+        (source,) = ask("status")["sources"]
+        assert (source["name"], source["reading"], source["problem"], source["facts"]) == ("journal", True, "", 50)
+    finally:
+        daemon.terminate()
+        daemon.wait(30)

@@ -15,6 +15,7 @@ again, for the memory alone.
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Annotated, Literal
 
@@ -41,7 +42,7 @@ REMEMBERED = 3_600_000_000
 """Microseconds for which what was lost stays a problem that status shows; the counters keep it for good."""
 NOT_ALLOWED = ("insufficient permissions", "not seeing messages from other users", "Permission denied")
 GROUP_CURE = "this user may not read the system's journal: add it to the group systemd-journal (usermod -aG systemd-journal USER, then restart)"
-RATE_CURE = "RateLimitIntervalSec=0 in that unit, or a greater RateLimitBurst in /etc/systemd/journald.conf, ends it"
+RATE_CURE = "LogRateLimitIntervalSec=0 in that unit, or a greater RateLimitBurst in /etc/systemd/journald.conf, ends it"
 KEEP_CURE = "a greater SystemMaxUse in /etc/systemd/journald.conf keeps more"
 
 
@@ -187,11 +188,12 @@ class JournalInlet:
         return True
 
     async def _newest(self) -> str:
-        """The cursor of the newest mail line; empty where there is none."""
+        """The cursor of the newest mail line; empty where there is none, or where it cannot be read, which what follows tells."""
         found = ""
-        async with self._process("--lines=1") as process:
-            while (lines := await process.lines(MEMORY_EVERY)) is not None:
-                found = next((entry.cursor for line in lines if (entry := read(line)) is not None), found)
+        with suppress(OSError):
+            async with self._process("--lines=1") as process:
+                while (lines := await process.lines(MEMORY_EVERY)) is not None:
+                    found = next((entry.cursor for line in lines if (entry := read(line)) is not None), found)
         return found
 
     def _process(self, *arguments: str) -> Process:
