@@ -254,8 +254,11 @@ def test_journalctl_that_ends_is_started_again(fake: Fake, monkeypatch: pytest.M
         for number in range(2, 6):
             fake.write(entry(number))
             await until(lambda number=number: desk.numbers[-1:] == [number])  # type: ignore[misc]
+            await until(lambda: (fake.folder / "pid").exists() and bool((fake.folder / "pid").read_text()))
             fake.instead("exit 1")
-            os.kill(int((fake.folder / "pid").read_text()), signal.SIGTERM)
+            pid = int((fake.folder / "pid").read_text())
+            (fake.folder / "pid").unlink()
+            os.kill(pid, signal.SIGTERM)
             await until(lambda: "trying again" in inlet.state().problem)
             fake.instead("")
 

@@ -17,6 +17,7 @@ from gatepost import config
 from gatepost.admin.api.serve import listen, serve
 from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk
+from gatepost.admin.hostnames import HostNames, system_resolve
 from gatepost.aid.discover import Discovery, Findings
 from gatepost.aid.speak import Notifier, Speaker
 from gatepost.app.feeds import Feeds, log_files
@@ -26,6 +27,7 @@ from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
 from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.snapshot import dump
+from gatepost.core.subjects import account
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.mirror import NftablesMirror
 from gatepost.pipeline.guard import Guard
@@ -103,6 +105,7 @@ class Daemon:
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
+        accounts = self._settings.accounts
         desk = Desk(
             guard,
             store,
@@ -111,6 +114,8 @@ class Daemon:
             daemons=[daemon.name for daemon in found.daemons],
             sources=self._feeds.sources,
             problems=lambda: [*self._problems, *self._feeds.problems(), *([f"state: {journal.problem}"] if journal.problem else [])],
+            canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
+            resolve=system_resolve,
         )
         self._spawn(mirror)
         try:
@@ -142,6 +147,7 @@ class Daemon:
             await self._feeds.start(desk.guard, self._settings, found)
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths)))
+            tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             self._say_plan(found, mirror)
             self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._feeds.names)} logs")
