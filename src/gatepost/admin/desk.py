@@ -47,6 +47,8 @@ class Source(Struct, frozen=True, kw_only=True):
     facts: int = 0
     understood: float = 1.0
     """Share of the mail lines."""
+    dropped: dict[str, int] = {}
+    """What was dropped since the start, by reason."""
 
 
 async def nobody(name: str) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ def check(config_path: str | None, as_json: bool) -> None:
     file = config_path or str(config.default_file())
     there = config.is_there(Path(file))
     if as_json:
-        print_json({"file": file, "found": there, "settings": settings})
+        print_json({"file": file, "found": there, "settings": settings, "warnings": settings.warnings()})
         return
+    for warning in settings.warnings():
+        click.echo(f"{safe(file)}: warning: {safe(warning)}")
     click.echo(f"{safe(file)}: {'all is well' if there else 'is not there; the defaults are in force'}")

@@ -103,7 +103,7 @@ class LogFileInlet:
         self.memory_name = f"{self.name}#memory"
         self._report = report
         self._now = now
-        self._reader = Reader(daemon=settings.daemon, timezone=zone, latest=now(), default_domain=default_domain, domains=domains)
+        self.reader = Reader(daemon=settings.daemon, timezone=zone, latest=now(), default_domain=default_domain, domains=domains)
         self._trail = Trail(settings.path, settings.rotated_to, settings.grace_s, time.monotonic, now)
         self._watch = Watch(self._trail, inotify)
         self._saved: Mapping[str, bytes] | None = saved
@@ -151,7 +151,7 @@ class LogFileInlet:
         """How it is doing."""
         trail = self._trail
         lag = sum(max(source.size() - source.position, 0) for source in trail.sources)
-        newest = max(self._reader.newest, 0)
+        newest = max(self.reader.newest, 0)
         return LogFileState(
             path=self.settings.path,
             reading=bool(trail.sources),
@@ -167,7 +167,7 @@ class LogFileInlet:
             lost_bytes=trail.lost_bytes,
             lost_trails=trail.lost_trails,
             memory_bytes=self._memory_bytes,
-            coverage=self._reader.coverage,
+            coverage=self.reader.coverage,
         )
 
     # --- reading
@@ -191,7 +191,7 @@ class LogFileInlet:
         if memory is None:
             return None
         try:
-            self._reader.load(memory.reader)
+            self.reader.load(memory.reader)
         except ValueError:
             return None
         return memory.places
@@ -269,8 +269,8 @@ class LogFileInlet:
         if not lines:
             return
         now = self._now()
-        self._reader.latest = now
-        found = self._reader.read(lines, 0)
+        self.reader.latest = now
+        found = self.reader.read(lines, 0)
         self._unsaved = True
         if quiet:
             return
@@ -296,7 +296,7 @@ class LogFileInlet:
             return
         start = time.monotonic()
         places = [source.remembered() for source in sources]
-        memory = encode(Memory(VERSION, places, self._reader.dump()))
+        memory = encode(Memory(VERSION, places, self.reader.dump()))
         self._report((), self.name, self._cursor())
         self._report((), self.memory_name, memory)
         self._unsaved = False
