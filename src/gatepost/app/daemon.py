@@ -14,12 +14,15 @@ from pathlib import Path
 from socket import socket
 
 from gatepost import config
+from gatepost.admin.actions.status import problems_of
 from gatepost.admin.api.serve import listen, serve
 from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk, Source
 from gatepost.admin.hostnames import HostNames, system_resolve
+from gatepost.aid.country import Countries
 from gatepost.aid.discover import Discovery, Findings
 from gatepost.aid.speak import Notifier, Speaker
+from gatepost.app.alerts import Alerts
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
@@ -61,6 +64,7 @@ class Daemon:
         self._settings = config.load(config_path)
         self._inlets: dict[str, tuple[LogFileInlet, asyncio.Task[None]]] = {}
         self._problems: list[str] = []
+        self._alerts: Alerts | None = None
         self._starting: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
@@ -117,13 +121,32 @@ class Daemon:
             problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else [])],
             canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
             resolve=system_resolve,
+            channels=lambda: alerts.states(),
+            test_channel=lambda name: alerts.test(name),
         )
+        alerts = self._alerts = self._make_alerts(paths, desk)
         self._spawn(mirror)
         try:
             await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
         finally:
             journal.close()
             store.close()
+
+    def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
+        """What tells people and programs; not at work yet."""
+        try:
+            countries = Countries(self._settings.country.database)
+        except BadInputError as wrong:
+            self._problems.append(str(wrong))
+            countries = Countries(folders=())
+        standing = desk.guard.standing
+        return Alerts(
+            paths.state,
+            now,
+            held=lambda: len(standing.holds(now())),
+            wrong=lambda: {source: text for source, _, text in (each.partition(": ") for each in problems_of(desk))},
+            country=countries.of,
+        )
 
     def _spawn(self, mirror: NftablesMirror) -> None:
         """Starts the helper that alone may touch the kernel, and gives that right away here, before a line is read."""
@@ -145,6 +168,9 @@ class Daemon:
             if fresh:
                 await self._first.look(desk, self._settings, found, [settings.path for settings in self._logs(found)])
             await mirror.built()
+            if self._alerts:
+                await self._alerts.adopt(self._settings)
+                tasks.append(group.create_task(self._alerts.watch()))
             for settings in self._logs(found):
                 await self._follow(desk.guard, settings)
             tasks.append(group.create_task(serve(application(desk), listening)))
@@ -200,6 +226,8 @@ class Daemon:
         for path, each in wanted.items():
             if path not in self._inlets:
                 self._starting.append(asyncio.create_task(self._follow(guard, each)))
+        if self._alerts:
+            self._starting.append(asyncio.create_task(self._alerts.adopt(settings)))
         self._speaker.say("notice", "reloaded")
 
     def _sources(self) -> list[Source]:
@@ -219,6 +247,8 @@ class Daemon:
     # --- telling
 
     def _announce(self, effects: Sequence[Effect]) -> None:
+        if self._alerts:
+            self._alerts.tell(effects)
         for effect in effects:
             if isinstance(effect, Brake):
                 self._speaker.say("warning", "brake", rule=effect.rule, good=effect.good, held=effect.held)
