@@ -18,6 +18,7 @@ from gatepost.core.faults import BadInputError
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
 from gatepost.inlets.syslog import SyslogSettings
+from gatepost.outlets.messengers.settings import ChannelSettings, check_channels
 from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.wire.maillog.grammar import Host
 from gatepost.wire.maillog.reader import GRAMMARS
@@ -51,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     journal: JournalSettings = JournalSettings()
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
+    channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
     socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
 
@@ -106,6 +108,10 @@ def load(path: str | None = None) -> Settings:
         return Settings()
     text = read_text(file)
     settings = read(Settings, text, str(file))
+    try:
+        check_channels(settings.channel)
+    except BadInputError as wrong:
+        raise BadInputError(wrong.said, str(file), line_of(text, wrong.said.partition(":")[0])) from None
     for field, check, value in (("logs.timezone", zone, settings.logs.timezone), ("logs.daemon", check_daemon, settings.logs.daemon)):
         try:
             check(value)

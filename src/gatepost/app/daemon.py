@@ -15,12 +15,15 @@ from pathlib import Path
 from socket import socket
 
 from gatepost import config
+from gatepost.admin.actions.status import problems_of
 from gatepost.admin.api.serve import listen, serve
 from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk
 from gatepost.admin.hostnames import HostNames, system_resolve
+from gatepost.aid.country import Countries
 from gatepost.aid.discover import Discovery, Findings
 from gatepost.aid.speak import Notifier, Relay, Speaker
+from gatepost.app.alerts import Alerts
 from gatepost.app.feeds import Feeds, log_files
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
@@ -66,6 +69,8 @@ class Daemon:
         self._settings = config.load(config_path)
         self._problems: list[str] = []
         self._feeds = Feeds(self._speaker, now)
+        self._alerts: Alerts | None = None
+        self._starting: list[asyncio.Task[None]] = []
         self._lost = False
         """It ended because it could not go on."""
 
@@ -126,7 +131,10 @@ class Daemon:
             problems=lambda: [*self._problems, *self._feeds.problems(), *([f"state: {journal.problem}"] if journal.problem else [])],
             canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
             resolve=system_resolve,
+            channels=lambda: alerts.states(),
+            test_channel=lambda name: alerts.test(name),
         )
+        alerts = self._alerts = self._make_alerts(paths, desk)
         self._spawn(mirror)
         try:
             await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
@@ -135,6 +143,22 @@ class Daemon:
                 make_whole()  # the next start then has nothing to bring in
             journal.close()
             store.close()
+
+    def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
+        """What tells people and programs; not at work yet."""
+        try:
+            countries = Countries(self._settings.country.database)
+        except BadInputError as wrong:
+            self._problems.append(str(wrong))
+            countries = Countries(folders=())
+        standing = desk.guard.standing
+        return Alerts(
+            paths.state,
+            now,
+            held=lambda: len(standing.holds(now())),
+            wrong=lambda: {source: text for source, _, text in (each.partition(": ") for each in problems_of(desk))},
+            country=countries.of,
+        )
 
     def _spawn(self, mirror: NftablesMirror) -> None:
         """Starts the helper that alone may touch the kernel, and gives that right away here, before a line is read."""
@@ -155,6 +179,9 @@ class Daemon:
             await self._adopt_own(desk.guard, found)
             if fresh:
                 await self._first.look(desk, self._settings, found, [settings.path for settings in log_files(self._settings, found)])
+            if self._alerts:
+                await self._alerts.adopt(self._settings)
+                tasks.append(group.create_task(self._alerts.watch()))
             await self._feeds.start(desk.guard, self._settings, found)  # new attackers do not wait for the old ones' blocks
             await mirror.built()
             tasks.append(group.create_task(serve(application(desk), listening)))
@@ -179,6 +206,8 @@ class Daemon:
             return
         self._settings = settings
         self._feeds.reload(settings, found)
+        if self._alerts:
+            self._starting.append(asyncio.create_task(self._alerts.adopt(settings)))
         self._speaker.say("notice", "reloaded")
 
     # --- lists
@@ -195,6 +224,8 @@ class Daemon:
     # --- telling
 
     def _announce(self, effects: Sequence[Effect]) -> None:
+        if self._alerts:
+            self._alerts.tell(effects)
         for effect in effects:
             if isinstance(effect, Brake):
                 self._speaker.say("warning", "brake", rule=effect.rule, good=effect.good, held=effect.held)

@@ -13,6 +13,7 @@ from io import TextIOWrapper
 import click
 
 from gatepost.cli.access import access
+from gatepost.cli.alerts import alerts
 from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
 from gatepost.cli.client import NoDaemonError
@@ -34,7 +35,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
+for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access, alerts):
     gatepost.add_command(command)
 
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gatepost.admin.actions import access, blocks, lists, rules
+from gatepost.admin.actions import access, blocks, channels, lists, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
@@ -232,6 +232,14 @@ async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
     return PlainTextResponse(rules.export_rules(desk), media_type="application/toml")
 
 
+async def _channels(desk: Desk, who: Who, request: Request) -> Any:
+    return channels.list_channels(desk)
+
+
+async def _test_channel(desk: Desk, who: Who, request: Request) -> Any:
+    return await channels.test_channel(desk, request.path_params["name"])
+
+
 async def _audit(desk: Desk, who: Who, request: Request) -> Any:
     limit, before = _number(request, "limit", 100), _number(request, "before", 0)
     return [{"number": number, "audit": line} for number, line in desk.store.audit(min(limit, 1000), before)]
@@ -267,5 +275,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/rules/{name}/reset", _reset_rule),
     ("POST", "/api/v1/rules/{name}/mode", _mode),
     ("POST", "/api/v1/presets/{preset}", _preset),
+    ("GET", "/api/v1/channels", _channels),
+    ("POST", "/api/v1/channels/{name}/test", _test_channel),
     ("GET", "/api/v1/audit", _audit),
 )
