@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import ClassVar
 
-from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, Fact, Protocol
-from gatepost.core.subjects import Client
+from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, Protocol
 from gatepost.wire.maillog.grammar import NOBODY, NOTHING, Host, Process, Yield
 
 LOGINS: dict[str, tuple[Protocol, str]] = {
