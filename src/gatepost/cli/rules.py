@@ -42,8 +42,6 @@ def _chosen(preset: Preset | None, rules_path: str | None, config_path: str | No
     live = _in_force(preset, rules_path, config_path)
     if live is not None:
         return tuple(msgspec.convert(each["rule"], Rule, dec_hook=decode_span) for each in live["rules"])
-    if preset is None and rules_path is None:
-        click.echo("no gatepost answers; these are the rules of a new installation", err=True)
     return options.chosen_rules(preset, rules_path)[0]
 
 

@@ -242,7 +242,7 @@ class Auth(Process):
 def _plainly_failed(message: str) -> tuple[str, str, str, str] | None:
     """User, client, session and reason of a worker's line as most are; None where `_auth` must look closer: at one comma more, say."""
     worker, _, rest = message.partition(">: ")
-    what, told, said = rest.rpartition("): ")
+    what, _, said = rest.rpartition("): ")
     database, _, fields = what.partition("(")
     cause = _SAID.get(said)
     if cause is None or worker[:27] != "conn unix:auth-worker (pid=" or worker.count("(") > 1 or not database.replace("-", "").isalnum():
