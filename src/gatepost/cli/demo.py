@@ -53,8 +53,7 @@ def _first(wrong: BaseException) -> BaseException:
 
 async def _run(made: "Demo", seconds: int, keep: bool) -> int:
     """Plays, shows, concludes; the exit code."""
-    main = asyncio.current_task()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: main.cancel() if main else None)
+    ended = _end_on_sigterm()
     screen = console()
     live = screen.is_terminal and not screen.is_dumb_terminal
     started = made.board.now()
@@ -76,9 +75,23 @@ async def _run(made: "Demo", seconds: int, keep: bool) -> int:
                 with contextlib.suppress(asyncio.CancelledError):
                     await playing
     except asyncio.CancelledError:
-        # SIGTERM; of Ctrl-C, asyncio.run makes a KeyboardInterrupt when all is cleared away.
+        if not ended.is_set():
+            raise  # Ctrl-C: asyncio.run makes a KeyboardInterrupt of it, now that all is cleared away
         return 143
     return 1 if missing else 0
+
+
+def _end_on_sigterm() -> asyncio.Event:
+    """Has SIGTERM cancel this task; the event says that it came."""
+    came, task = asyncio.Event(), asyncio.current_task()
+
+    def end() -> None:
+        came.set()
+        if task is not None:
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    return came
 
 
 async def _show(made: "Demo", playing: "asyncio.Task[None]", started: int, seconds: int | None, live: bool) -> None:

@@ -105,9 +105,10 @@ class _Imap(_Server):
         if not self.account:
             return "NO log in first"
         self.say(f"* {len(self.mailboxes.messages(self.account))} EXISTS")
-        return "OK [READ-ONLY] selected"
+        return "OK [READ-WRITE] selected"
 
-    on_examine = on_select
+    def on_examine(self, arguments: str) -> str:
+        return self.on_select(arguments).replace("WRITE", "ONLY")
 
     def on_fetch(self, arguments: str) -> str:
         number, _, what = arguments.partition(" ")
