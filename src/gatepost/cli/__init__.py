@@ -18,6 +18,7 @@ from gatepost.cli.check import check
 from gatepost.cli.client import NoDaemonError
 from gatepost.cli.demo import demo
 from gatepost.cli.doctor import doctor
+from gatepost.cli.drill import drill
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
@@ -35,7 +36,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, demo, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
+for command in (run, demo, drill, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
     gatepost.add_command(command)
 
 
