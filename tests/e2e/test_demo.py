@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,3 +183,28 @@ def test_on_a_terminal_it_is_a_picture_that_leaves_the_terminal_whole(folder: Pa
     assert re.search(rb"127\.0\.0\.5 anna.*served", drawn)
     assert drawn.count(b"\x1b[?25l") == drawn.count(b"\x1b[?25h") >= 1
     assert list(folder.iterdir()) == []
+
+
+def test_top_is_one_picture_where_there_is_no_terminal_and_live_on_one(folder: Path, running: list[Running]) -> None:
+    demo = _start(running, folder, "--seconds", "8", "--keep")
+    demo.until("dos holds 127.0.0.11")
+    once = demo.ask("top")
+    assert once.returncode == 0, once.stderr
+    assert re.search(r"^imap +connected +[\d.,]+ +\d+ *$", once.stdout, re.MULTILINE)
+    assert re.search(r"^127\.0\.0\.11 +dos +imap +\d+s ago +\d+s *$", once.stdout, re.MULTILINE)
+    config = next(folder.glob("gatepost-demo-*/gatepost.toml"))
+    main, other = pty.openpty()
+    were = termios.tcgetattr(other)
+    command = [sys.executable, "-m", "gatepost", "top", "--config", str(config)]
+    env = environment(TERM="xterm", COLUMNS="120", LINES="40")
+    process = subprocess.Popen(command, stdin=other, stdout=other, stderr=other, env=env, cwd="/")
+    drawn = b""
+    while b"nearest to a threshold" not in drawn:
+        drawn += os.read(main, 65536)
+    os.write(main, b"q")
+    while b"\x1b[?1049l" not in drawn:
+        drawn += os.read(main, 65536)
+    assert process.wait(30) == 0
+    assert termios.tcgetattr(other) == were
+    os.close(main)
+    os.close(other)

@@ -25,6 +25,7 @@ from gatepost.cli.rules import rules
 from gatepost.cli.run import run
 from gatepost.cli.show import safe
 from gatepost.cli.status import status
+from gatepost.cli.top import top
 from gatepost.core.faults import BadInputError
 
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -36,7 +37,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, demo, drill, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
+for command in (run, demo, drill, replay, parse, rules, check, status, top, doctor, blocks, unblock, pause, resume, access):
     gatepost.add_command(command)
 
 

@@ -20,6 +20,7 @@ from gatepost.admin.actions import access, blocks, lists, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
+from gatepost.admin.actions.top import top
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
 from gatepost.core.faults import BadInputError
@@ -138,6 +139,10 @@ async def _status(desk: Desk, who: Who, request: Request) -> Any:
     return status(desk)
 
 
+async def _top(desk: Desk, who: Who, request: Request) -> Any:
+    return top(desk)
+
+
 async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
     return doctor(desk)
 
@@ -247,6 +252,7 @@ async def _audit(desk: Desk, who: Who, request: Request) -> Any:
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/metrics", _metrics),
     ("GET", "/api/v1/status", _status),
+    ("GET", "/api/v1/top", _top),
     ("GET", "/api/v1/doctor", _doctor),
     ("GET", "/api/v1/blocks", _blocks),
     ("POST", "/api/v1/blocks", _add_block),
