@@ -4,7 +4,7 @@ import pytest
 
 from gatepost.admin.actions.access import AddEntry, add_entry
 from gatepost.admin.desk import Harm, Who
-from gatepost.core.access import prefixes
+from gatepost.core.access import Entry, prefixes
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import HOUR, Span
 from tests.admin.desks import ADMIN, Bench, do
@@ -24,7 +24,7 @@ HARMFUL = [
 @pytest.mark.parametrize(("prefix", "words"), HARMFUL)
 def test_what_shuts_out_host_gateway_or_administrator_is_refused(made: Bench, prefix: str, words: str) -> None:
     (net,) = prefixes(prefix)
-    for check in (Harm(made.desk, ADMIN).check_hold, lambda net: Harm(made.desk, ADMIN).check_deny([net])):
+    for check in (Harm(made.desk, ADMIN).check_hold, lambda net: Harm(made.desk, ADMIN).check_deny(_deny(str(net)))):
         with pytest.raises(BadInputError, match=r"^prefix: .* would shut out") as refused:
             check(net)
         assert words in str(refused.value)
@@ -39,6 +39,10 @@ def test_where_the_administrator_works_from_may_be_unknown(made: Bench, away: st
 def test_a_mapped_address_is_the_administrators_too(made: Bench, away: str) -> None:
     with pytest.raises(BadInputError, match=r"yourself"):
         Harm(made.desk, Who("anna", away)).check_hold(prefixes("192.0.2.0/24")[0])
+
+
+def _deny(prefix: str) -> Entry:
+    return Entry(verb="deny", prefix=prefix)
 
 
 def _allow(made: Bench, prefix: str, **more: object) -> None:
@@ -62,14 +66,14 @@ def test_a_logins_only_entry_does_not_go_before_a_hold_in_it(made: Bench) -> Non
 
 def test_a_deny_entry_may_cover_an_allow_entry_because_that_goes_before_it(made: Bench) -> None:
     _allow(made, "203.0.113.7")
-    Harm(made.desk, ADMIN).check_deny(prefixes("203.0.113.0/24"))
+    Harm(made.desk, ADMIN).check_deny(_deny("203.0.113.0/24"))
 
 
 def test_a_deny_entry_may_cover_the_administrator_where_an_allow_entry_goes_before_it(made: Bench) -> None:
     _allow(made, "192.0.2.96/28")
-    Harm(made.desk, ADMIN).check_deny(prefixes("192.0.2.0/24"))
+    Harm(made.desk, ADMIN).check_deny(_deny("192.0.2.0/24"))
     with pytest.raises(BadInputError, match=r"yourself"):
-        Harm(made.desk, ADMIN).check_deny(prefixes("192.0.2.99"))
+        Harm(made.desk, ADMIN).check_deny(_deny("192.0.2.99"))
 
 
 def test_an_expired_allow_entry_is_in_nobodys_way(made: Bench) -> None:

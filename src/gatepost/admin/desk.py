@@ -4,6 +4,7 @@ Job: hold the guard and what surrounds it, and check whom a deed would hit. Prom
 allowed address or the very administrator who asks is refused with the reason, before anything changed. Limits: decides nothing else.
 """
 
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_network
@@ -103,17 +104,19 @@ class Harm:
         self._allowed = [entry for entry in desk.guard.standing.entries() if entry.verb == "allow" and entry.networks and entry.in_force(at)]
         self._own = [entry for entry in self._allowed if entry.own]
         self._victims = [(gateway, f"this host's gateway {gateway.network_address}") for gateway in desk.gateways]
-        try:
-            if who.address:
-                self._victims.insert(0, (network(who.address), f"yourself: you work from {who.address}"))
-        except ValueError:
-            pass  # where he works from is not known, as in `UNKNOWN` of sshd(8)
+        with contextlib.suppress(ValueError):  # where he works from may not be known, as in `UNKNOWN` of sshd(8)
+            self._victims.insert(0, (network(who.address), f"yourself: you work from {who.address}"))
 
-    def check_deny(self, nets: Iterable[Network]) -> None:
+        self._points = [_point(net) for net in (*(each[0] for each in self._victims), *(net for entry in self._own for net in entry.networks))]
+
+    def check_deny(self, entry: Entry) -> None:
         """Raises BadInputError where a deny entry would shut out whom it must not; a more specific allow entry goes before it."""
-        for net in nets:
+        for index, (version, shift, number) in enumerate(entry.places):
+            if not any(family == version and bits <= shift and low >> shift == number for family, bits, low in self._points):
+                continue  # nobody is in it: what holds for nearly every row of a long list
+            net = entry.networks[index]
             for victim, what in self._victims:
-                if _covers(net, victim) and not any(_between(victim, each, net) for entry in self._allowed for each in entry.networks):
+                if _covers(net, victim) and not any(_between(victim, each, net) for other in self._allowed for each in other.networks):
                     raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
             _refuse_covered(net, self._own)
 
@@ -140,6 +143,10 @@ def _refuse_covered(net: Network, entries: Iterable[Entry]) -> None:
 
 def _whose(entry: Entry) -> str:
     return "this host's own network" if entry.own else "the allow entry"
+
+
+def _point(net: Network) -> tuple[int, int, int]:
+    return net.version, net.max_prefixlen - net.prefixlen, int(net.network_address)
 
 
 def _covers(outer: Network, inner: Network) -> bool:

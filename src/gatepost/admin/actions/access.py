@@ -113,7 +113,7 @@ async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
     if not asked.confirm_relay:
         check_relay(entry)
     if entry.verb == "deny":
-        Harm(desk, who).check_deny(entry.networks)
+        Harm(desk, who).check_deny(entry)
     there = list_entries(desk)
     before = [each for each in there if each.places == entry.places]
     own = any(each.own for each in before)

@@ -131,7 +131,7 @@ class _Merge:
             self._add_name(entry)
             return
         if entry.verb == "deny":
-            self._harm.check_deny(entry.networks)
+            self._harm.check_deny(entry)
         rows = {each[0]: each[1] for place in entry.places for each in self._lines.get(place, ()) if _meet(each[1], entry)}
         if rows:
             other, before = next(iter(rows.items()))

@@ -118,11 +118,9 @@ async def _asked(request: Request, kind: type[Any]) -> Any:
     try:
         return msgspec.convert(plain, kind, dec_hook=decode_span)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(_said(*explain(str(wrong), kind, plain))) from None
-
-
-def _said(said: str, path: str) -> str:
-    return said if path else f"body: {said}"
+        if not isinstance(plain, dict):
+            raise BadInputError("body: must be a JSON object") from None
+        raise BadInputError(explain(str(wrong), kind, plain)[0]) from None
 
 
 async def _text(request: Request) -> str:
@@ -240,13 +238,15 @@ async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _audit(desk: Desk, who: Who, request: Request) -> Any:
-    asked = request.query_params
-    if not all(asked.get(name, "0").isdigit() for name in ("limit", "before")):
-        raise BadInputError("limit, before: whole numbers")
-    return [
-        {"number": number, "audit": line}
-        for number, line in desk.store.audit(min(int(asked.get("limit", "100")), 1000), int(asked.get("before", "0")))
-    ]
+    limit, before = _number(request, "limit", 100), _number(request, "before", 0)
+    return [{"number": number, "audit": line} for number, line in desk.store.audit(min(limit, 1000), before)]
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise BadInputError(f"{name}: {text!r} is no whole number")
+    return int(text)
 
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (

@@ -37,7 +37,7 @@ QUIET = frozenset(
 """Processes whose lines tell nothing of a log-in."""
 
 AUTHS = ("auth", "auth-worker")
-LEVELS = frozenset(("Info:", "Warning:", "Error:", "Fatal:", "Panic:", "Debug:"))
+LEVELS = ("Info:", "Warning:", "Error:", "Fatal:", "Panic:", "Debug:")
 
 USER_LENGTH = 83
 """Dovecot cuts a user name at 80 bytes and adds three dots."""
