@@ -12,7 +12,7 @@ from gatepost.admin.actions.blocks import Block, list_blocks
 from gatepost.admin.desk import Desk
 from gatepost.core.facts import kind_name
 
-MOST_KEYS = 20_000
+MOST_KEYS = 10_000
 """Keys looked at, all rules together: a few milliseconds of the loop."""
 LINES = 15
 """Clients and decisions at most."""
