@@ -17,13 +17,16 @@ from gatepost.cli.alerts import alerts
 from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
 from gatepost.cli.client import NoDaemonError
+from gatepost.cli.demo import demo
 from gatepost.cli.doctor import doctor
+from gatepost.cli.drill import drill
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
 from gatepost.cli.run import run
 from gatepost.cli.show import safe
 from gatepost.cli.status import status
+from gatepost.cli.top import top
 from gatepost.core.faults import BadInputError
 
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -35,7 +38,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access, alerts):
+for command in (run, demo, drill, replay, parse, rules, check, status, top, doctor, blocks, unblock, pause, resume, access, alerts):
     gatepost.add_command(command)
 
 

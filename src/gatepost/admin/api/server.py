@@ -20,6 +20,7 @@ from gatepost.admin.actions import access, blocks, channels, lists, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
+from gatepost.admin.actions.top import top
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
 from gatepost.core.faults import BadInputError
@@ -134,6 +135,10 @@ async def _text(request: Request) -> str:
 
 async def _status(desk: Desk, who: Who, request: Request) -> Any:
     return status(desk)
+
+
+async def _top(desk: Desk, who: Who, request: Request) -> Any:
+    return top(desk)
 
 
 async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
@@ -255,6 +260,7 @@ def _number(request: Request, name: str, default: int) -> int:
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/metrics", _metrics),
     ("GET", "/api/v1/status", _status),
+    ("GET", "/api/v1/top", _top),
     ("GET", "/api/v1/doctor", _doctor),
     ("GET", "/api/v1/blocks", _blocks),
     ("POST", "/api/v1/blocks", _add_block),
