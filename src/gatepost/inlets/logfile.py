@@ -86,7 +86,7 @@ class LogFileInlet:
     def __init__(
         self,
         settings: LogFileSettings,
-        report: Callable[[Sequence[Fact], str, bytes], None],
+        report: Callable[[Sequence[Fact], str, bytes, Sequence[str]], None],
         now: Callable[[], int],
         saved: Mapping[str, bytes],
         *,
@@ -95,7 +95,7 @@ class LogFileInlet:
         domains: Mapping[str, str] | None = None,
         inotify: Inotify | None = None,
     ) -> None:
-        """``report(facts, name, cursor)`` is called on the loop's thread. Raises BadInputError where the path leads to what is no log."""
+        """``report(facts, name, cursor, lines)`` is called on the loop's thread, a line for each fact. Raises BadInputError where the path leads to what is no log."""
         _refuse(settings.path)
         self.settings = settings
         self.name = f"logfile:{settings.path}"
@@ -182,7 +182,7 @@ class LogFileInlet:
             self._trail.begin_at_end()
         else:
             self._trail.resume(cursor, self._recall(memory))
-        self._report((), self.name, self._cursor())
+        self._report((), self.name, self._cursor(), ())
         self._unsaved = True
         self._save()
 
@@ -275,7 +275,7 @@ class LogFileInlet:
         if found:
             self._facts += len(found)
             facts = [fact if fact.at <= now else replace(fact, at=now) for _, fact in found]
-            self._report(facts, self.name, self._cursor())
+            self._report(facts, self.name, self._cursor(), [lines[number] for number, _ in found])
 
     # --- what is saved
 
@@ -294,8 +294,8 @@ class LogFileInlet:
         start = time.monotonic()
         places = [source.remembered() for source in sources]
         memory = encode(Memory(VERSION, places, self._reader.dump()))
-        self._report((), self.name, self._cursor())
-        self._report((), self.memory_name, memory)
+        self._report((), self.name, self._cursor(), ())
+        self._report((), self.memory_name, memory, ())
         self._unsaved = False
         self._memory_bytes = len(memory)
         end = time.monotonic()
