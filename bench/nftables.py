@@ -1,7 +1,7 @@
 """How soon a block is in force in the kernel, and how soon a hundred thousand are again after a restart.
 
-Job: measure the nftables mirror from `mark` to `settled`, beside a process of `nft` for each block. Promise: in a network namespace of its own, so that this
-machine's tables are never touched. Limits: Linux and root; what the figures hold is the whole way: engine's answer, helper process, kernel.
+Job: measure the nftables mirror from `mark` to `settled`, beside a process of `nft` for each block. Promise: in a network namespace of its own, so
+that this machine's tables are never touched. Limits: Linux and root; what the figures hold is the whole way: engine's answer, helper process, kernel.
 
     python bench/nftables.py [--blocks 2000] [--many 100000] [--json]
 """

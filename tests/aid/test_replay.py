@@ -70,7 +70,7 @@ def test_a_line_that_tells_of_several_attempts_is_evidence_once() -> None:
     assert (told.evidence, told.decision.count) == ([1, 2], 5)
 
 
-@pytest.mark.parametrize(("name", "limit"), [("KEPT_LINES", 4), ("KEPT_CHARACTERS", 300)])
+@pytest.mark.parametrize(("name", "limit"), [("KEPT_LINES", 4), ("KEPT_BYTES", 300)])
 def test_the_text_of_old_lines_is_not_kept_but_their_numbers_are(monkeypatch: pytest.MonkeyPatch, name: str, limit: int) -> None:
     monkeypatch.setattr(replay, name, limit)
     lines = [connect("192.0.2.7"), *[connect(f"192.0.3.{n}") for n in range(20)], connect("192.0.2.7"), connect("192.0.2.7")]

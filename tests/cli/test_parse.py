@@ -51,7 +51,7 @@ def test_an_object_for_every_line_that_yields_facts(tmp_path: Path) -> None:
                 "service": "smtp",
                 "client": "192.0.2.7",
                 "account": "",
-                "detail": {"host": "mx"},
+                "detail": {"host": "mx", "evidence_only": False},
             }
         ],
     }
@@ -61,7 +61,8 @@ def test_an_object_for_every_line_that_yields_facts(tmp_path: Path) -> None:
         [4, "connected", "auth_succeeded"],
     ]
     failed = ran.objects[1]["facts"][0]
-    assert (failed["account"], failed["detail"]) == ("bob", {"host": "mx", "weight": 1, "method": "PLAIN"})
+    assert failed["account"] == "bob"
+    assert failed["detail"] == {"host": "mx", "evidence_only": False, "secret": "", "weight": 1, "method": "PLAIN", "reason": "", "session": ""}
     assert ran.objects[2]["facts"][1]["account"] == "bob@example.org"
     assert "4 lines, 3 of mail daemons; 100 % of these understood." in ran.err
 

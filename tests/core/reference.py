@@ -385,7 +385,7 @@ class Reference:
         self.brake = deed.brake
         enforcing = [each.name for each in deed.rules if each.mode == "enforce" and each.action != "alert"]
         for each in self.standing:
-            if each.decision.rule not in ("", *enforcing) and not each.decision.watched and self._stands(each, deed.at):
+            if each.decision.rule not in ("", *enforcing) and not each.decision.watched and each.until > deed.at:
                 yield self._release(each, deed.at)
 
     def _adopt_lists(self, deed: AdoptLists) -> Iterable[Effect]:
@@ -393,7 +393,7 @@ class Reference:
         self.entries = deed.entries
         for each in self.standing:
             where = place_of(each.decision.subject)
-            if not where or each.decision.watched or not self._stands(each, deed.at):
+            if not where or each.decision.watched or not each.until > deed.at:
                 continue
             lifted = tuple(
                 protocol
@@ -410,7 +410,7 @@ class Reference:
         if subject.by == "client" and "/" not in subject.text:
             cleared.append(Subject("client", home(subject.text)))
         for each in self.standing:
-            if self._stands(each, deed.at) and self._touches(each.decision.subject, subject):
+            if each.until > deed.at and self._touches(each.decision.subject, subject):
                 cleared.append(each.decision.subject)
                 yield self._release(each, deed.at)
         by_of = {rule.name: rule.by for rule in self.rules}
@@ -466,5 +466,5 @@ class Reference:
         if not self.paused_until:
             return
         for each in self.standing:
-            if each.decision.rule and not each.decision.watched and self._stands(each, deed.at):
+            if each.decision.rule and not each.decision.watched and each.until > deed.at:
                 yield self._release(each, deed.at)

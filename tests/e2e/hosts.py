@@ -7,6 +7,7 @@ Limits: Debian's binaries: Postfix 3.7 and Dovecot 2.3 installed (or another Deb
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.e2e.net import Machine, World, wait_until
@@ -80,9 +81,19 @@ def copy_config(machine: Machine, name: str, folder: str) -> None:
 class MailHost:
     """Postfix and Dovecot on one machine, logging through rsyslog in three forms, and a second Dovecot with its own log file."""
 
-    def __init__(self, world: World, root: str = "/", dovecot: str = "dovecot", folded: bool = False, maillog_file: bool = False) -> None:
-        """``folded``: rsyslog folds repeated lines; ``maillog_file``: Postfix writes its own log."""
-        self.machine = world.machine("mx1", 25, root)
+    def __init__(
+        self,
+        world: World,
+        root: str = "/",
+        dovecot: str = "dovecot",
+        folded: bool = False,
+        maillog_file: bool = False,
+        name: tuple[str, int] = ("mx1", 25),
+        shared: Sequence[str] = (),
+    ) -> None:
+        """``folded``: rsyslog folds repeated lines; ``maillog_file``: Postfix writes its own log; ``name`` and number, and ``shared``, are the
+        machine's."""
+        self.machine = world.machine(*name, root, shared=shared)
         self.v4, self.v6 = self.machine.v4, self.machine.v6
         furnish(self.machine, "$RepeatedMsgReduction on\n" if folded else "")
         self._own_postfix_log = maillog_file

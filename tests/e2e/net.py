@@ -50,6 +50,12 @@ chmod 1777 root/tmp root/dev/shm
 mkdir -p root/run/lock root/var/log
 mount --bind log root/var/log
 hostname "$3"
+shift 4
+for shared; do  # as they are here, and not to be written to
+    mkdir -p "root$shared"
+    mount --bind "$shared" "root$shared"
+    mount -o remount,bind,ro "root$shared"
+done
 exec chroot root /bin/sh -c 'echo ready; exec sleep infinity'
 """
 
@@ -172,7 +178,7 @@ def family(address: str) -> int:
 class Machine(Namespace):
     """A host of its own, with the programs of this one (or of another Debian's tree) and its own files, made afresh."""
 
-    def __init__(self, name: str, hostname: str, v4: str, v6: str, home: Path, root: str = "/", added: str = "") -> None:
+    def __init__(self, name: str, hostname: str, v4: str, v6: str, home: Path, root: str = "/", added: str = "", shared: Sequence[str] = ()) -> None:
         super().__init__(name)
         self.hostname, self.v4, self.v6 = hostname, v4, v6
         self.home = home
@@ -184,7 +190,7 @@ class Machine(Namespace):
         # However this process ends, the machine ends with it.
         enter = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/run/netns/{name}"]
         enter += ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL"]
-        enter += ["--propagation", "private", "sh", "-c", INIT, "init", str(home), root, hostname, added]
+        enter += ["--propagation", "private", "sh", "-c", INIT, "init", str(home), root, hostname, added, *shared]
         self._init = subprocess.Popen(enter, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self._init.stdout is not None
         said = self._init.stdout.readline()
@@ -218,10 +224,13 @@ class Machine(Namespace):
             raise RuntimeError(f"{self.hostname}: {' '.join(command)}: {text.strip()}")
         return text
 
-    def start(self, *command: str) -> None:
-        """Starts a process inside that stays in the foreground; it ends with the machine."""
+    def start(self, *command: str, said: Path | None = None) -> subprocess.Popen[bytes]:
+        """Starts a process inside that stays in the foreground; it ends with the machine. ``said`` is where its words go."""
         quiet = subprocess.DEVNULL
-        self._started.append(subprocess.Popen(self._enter(command), stdin=quiet, stdout=quiet, stderr=quiet))
+        with open(said or os.devnull, "ab") as out:
+            started = subprocess.Popen(self._enter(command), stdin=quiet, stdout=out, stderr=out)
+        self._started.append(started)
+        return started
 
     def kill(self, title: str) -> None:
         """Kills the machine's processes whose title is this, as when they crash; no other machine's are seen from inside."""
@@ -268,10 +277,11 @@ class World:
         self.internet = Internet(f"{self._mark}-net")
         self.machines: list[Machine] = []
 
-    def machine(self, hostname: str, number: int, root: str = "/", added: str = "") -> Machine:
-        """A machine at 198.51.100.NUMBER and 2001:db8:25::NUMBER, upon a tree of files (this host's, say) and those added to it."""
+    def machine(self, hostname: str, number: int, root: str = "/", added: str = "", shared: Sequence[str] = ()) -> Machine:
+        """A machine at 198.51.100.NUMBER and 2001:db8:25::NUMBER, upon a tree of files (this host's, say) and those added to it; ``shared``
+        folders are there too, read-only, wherever they are mounted from."""
         v4, v6 = f"198.51.100.{number}", f"2001:db8:25::{number}"
-        made = Machine(f"{self._mark}-{hostname}", hostname, v4, v6, self._home / hostname, root, added)
+        made = Machine(f"{self._mark}-{hostname}", hostname, v4, v6, self._home / hostname, root, added, shared)
         self.machines.append(made)
         self.internet.attach(made, hostname, v4, v6)
         return made

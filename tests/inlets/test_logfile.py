@@ -191,6 +191,37 @@ def test_truncation_without_a_copy(log: Path) -> None:
     follow(inlet, doing)
 
 
+def test_truncated_twice_between_two_looks(log: Path) -> None:
+    """Found empty after the first time, the file is filled, copied, truncated and filled again before we look."""
+    desk = Desk()
+    inlet = desk.inlet(log)
+
+    async def doing() -> None:
+        append(log, line(0))
+        log.with_name("mail.log.2").write_bytes(log.read_bytes())
+        os.truncate(log, 0)
+        await until(lambda: desk.numbers == [0] and inlet.state().rotations == 1)
+        append(log, lines(1, 5))
+        log.with_name("mail.log.1").write_bytes(log.read_bytes())
+        os.truncate(log, 0)
+        append(log, lines(5, 10))
+        await until(lambda: len(desk.facts) >= 10)
+
+    follow(inlet, doing)
+    assert desk.numbers == list(range(10))
+
+
+def test_an_empty_log_truncated_while_we_were_down(log: Path) -> None:
+    desk = Desk()
+    os.truncate(log, 0)
+    catch_up(desk.inlet(log))
+    append(log, lines(0, 5))
+    log.with_name("mail.log.1").write_bytes(log.read_bytes())
+    log.write_text(lines(5, 10))
+    catch_up(desk.inlet(log))
+    assert desk.numbers == list(range(10))
+
+
 def test_a_writer_that_does_not_append_leaves_a_hole_after_truncation(log: Path) -> None:
     desk = Desk()
     inlet = desk.inlet(log)

@@ -79,7 +79,8 @@ def test_rotated_under_load_by_logrotate(tmp_path: Path, how: str) -> None:
     desk = Desk()
     log = tmp_path / "mail.log"
     config = tmp_path / "logrotate.conf"
-    config.write_text(f"{log} {{\n su root root\n {how}\n rotate 100\n compress\n {'' if how == 'copytruncate' else 'delaycompress'}\n}}\n")
+    delay = "" if how == "copytruncate" else "delaycompress"
+    config.write_text(f"{log} {{\n su root root\n missingok\n {how}\n rotate 100\n compress\n {delay}\n}}\n")
     config.chmod(0o600)
     log.touch()
 

@@ -4,21 +4,27 @@ Job: hold the guard and what surrounds it, and check whom a deed would hit. Prom
 allowed address or the very administrator who asks is refused with the reason, before anything changed. Limits: decides nothing else.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from gatepost.core.access import Network, prefixes
+from gatepost.core.access import Entry, Network
 from gatepost.core.decisions import Effect
 from gatepost.core.deeds import AnyDeed
+from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import encode_span
+from gatepost.core.subjects import account, network, prefix_text
 from gatepost.pipeline.guard import Guard
 from gatepost.stores.contract import Audit, Store
+
+Resolve = Callable[[str], Awaitable[tuple[str, ...]]]
+"""The addresses of a host name; empty where it has none. Raises OSError where nobody could say."""
 
 
 class Who(Struct, frozen=True):
@@ -43,6 +49,11 @@ class Source(Struct, frozen=True, kw_only=True):
     """Share of the mail lines."""
 
 
+async def nobody(name: str) -> tuple[str, ...]:
+    """Resolves nothing: for a guard that may not ask."""
+    raise OSError("host names are not looked up here")
+
+
 class Desk:
     """The guard, its store, and what the host is."""
 
@@ -56,6 +67,8 @@ class Desk:
         daemons: Iterable[str] = (),
         sources: Callable[[], Sequence[Source]] = lambda: (),
         problems: Callable[[], Sequence[str]] = lambda: (),
+        canonical: Callable[[str], str] = account,
+        resolve: Resolve = nobody,
     ) -> None:
         self.guard = guard
         self.store = store
@@ -66,6 +79,11 @@ class Desk:
         """The mail daemons that were found here: postfix, dovecot, exim."""
         self.sources = sources
         self.problems = problems
+        self.canonical = canonical
+        """The one name of an account, as inlets make it too."""
+        self.resolve = resolve
+        self.unresolved: dict[str, str] = {}
+        """By host name, what is wrong with it; kept by hostnames.py."""
 
     async def do(
         self, deed: AnyDeed, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = ""
@@ -77,35 +95,66 @@ class Desk:
         except ValueError as wrong:
             raise BadInputError(str(wrong)) from None
 
-    def check_harmless(self, prefix: str, who: Who, field: str = "prefix") -> None:
-        """Raises BadInputError where holding or denying a prefix would hit whom it must not."""
-        try:
-            nets = prefixes(prefix)
-        except ValueError as wrong:
-            raise BadInputError(str(wrong)) from None
-        for net in nets:
-            victim = self._victim(net, who)
-            if victim:
-                raise BadInputError(f"{field}: {prefix} would shut out {victim}")
 
-    def _victim(self, net: Network, who: Who) -> str:
-        """Whom a prefix would hit that it must not; empty where nobody."""
-        if who.address:
-            own = prefixes(who.address)[0]
-            if _covers(net, own):
-                return f"yourself: you work from {who.address}"
-        for gateway in self.gateways:
-            if _covers(net, gateway):
-                return f"this host's gateway {gateway.network_address}"
-        for entry in self.guard.standing.entries():
-            if entry.verb == "allow" and any(_covers(net, inner) for inner in entry.networks):
-                what = "this host's own network" if entry.own else "the allow entry"
-                return f"{what} {entry.prefix}; name a smaller prefix" + ("" if entry.own else ", or remove that entry first")
-        return ""
+class Harm:
+    """Whom a hold or a deny entry of one administrator must not hit; made anew for each request, asked for each of its prefixes."""
+
+    def __init__(self, desk: Desk, who: Who) -> None:
+        at = desk.now()
+        self._allowed = [entry for entry in desk.guard.standing.entries() if entry.verb == "allow" and entry.networks and entry.in_force(at)]
+        self._own = [entry for entry in self._allowed if entry.own]
+        self._victims = [(gateway, f"this host's gateway {gateway.network_address}") for gateway in desk.gateways]
+        with contextlib.suppress(ValueError):  # where he works from may not be known, as in `UNKNOWN` of sshd(8)
+            self._victims.insert(0, (network(who.address), f"yourself: you work from {who.address}"))
+
+        self._points = [_point(net) for net in (*(each[0] for each in self._victims), *(net for entry in self._own for net in entry.networks))]
+
+    def check_deny(self, entry: Entry) -> None:
+        """Raises BadInputError where a deny entry would shut out whom it must not; a more specific allow entry goes before it."""
+        for index, (version, shift, number) in enumerate(entry.places):
+            if not any(family == version and bits <= shift and low >> shift == number for family, bits, low in self._points):
+                continue  # nobody is in it: what holds for nearly every row of a long list
+            net = entry.networks[index]
+            for victim, what in self._victims:
+                if _covers(net, victim) and not any(_between(victim, each, net) for other in self._allowed for each in other.networks):
+                    raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
+            _refuse_covered(net, self._own)
+
+    def check_hold(self, net: Network, protocols: Iterable[Protocol] = PROTOCOLS) -> None:
+        """Raises BadInputError where a hold would shut out whom it must not, or where an allow entry goes before it."""
+        for victim, what in self._victims:
+            if _covers(net, victim):
+                raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
+        there = [entry for entry in self._allowed if set(entry.on) & set(protocols)]
+        _refuse_covered(net, there)
+        for entry in there:
+            if entry.trusts("") and any(_covers(outer, net) for outer in entry.networks):
+                said = f"lies in {_whose(entry)} {entry.prefix}, which goes before blocks"
+                cure = f"gatepost access deny {prefix_text(net)} goes before it in turn, for its prefix is longer"
+                raise BadInputError(f"prefix: {prefix_text(net)} {said}; {cure}")
+
+
+def _refuse_covered(net: Network, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        if any(_covers(net, inner) for inner in entry.networks):
+            cure = "name a smaller prefix" + ("" if entry.own else ", or remove that entry first")
+            raise BadInputError(f"prefix: {prefix_text(net)} would shut out {_whose(entry)} {entry.prefix}; {cure}")
+
+
+def _whose(entry: Entry) -> str:
+    return "this host's own network" if entry.own else "the allow entry"
+
+
+def _point(net: Network) -> tuple[int, int, int]:
+    return net.version, net.max_prefixlen - net.prefixlen, int(net.network_address)
 
 
 def _covers(outer: Network, inner: Network) -> bool:
     return outer.version == inner.version and outer.prefixlen <= inner.prefixlen and inner.network_address in outer
+
+
+def _between(inner: Network, middle: Network, outer: Network) -> bool:
+    return _covers(outer, middle) and _covers(middle, inner) and middle != outer
 
 
 def _text(value: Any) -> str:

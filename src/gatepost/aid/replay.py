@@ -23,7 +23,7 @@ from gatepost.pipeline.order import Order
 from gatepost.wire.maillog.reader import Reader
 
 KEPT_LINES = 100_000
-KEPT_CHARACTERS = 32_000_000
+KEPT_BYTES = 32_000_000
 """Lines whose text is kept, to show evidence, and how long they may be together."""
 MOST_CLIENTS = 200_000
 """Clients of which what they tried, or did well, is kept."""
@@ -88,50 +88,52 @@ class Replay:
         """Clients whose deeds had to make room."""
         self._lines = array("Q")
         """The line of each place."""
-        self._kept: deque[tuple[int, list[str]]] = deque()
-        self._kept_lines = self._kept_characters = 0
+        self._kept: deque[tuple[int, bytes]] = deque()
+        """The number of a batch's first line, and the lines as one text: a list of lines would cost more, and keep the processor's caches cold."""
+        self._kept_lines = self._kept_bytes = 0
         self._by_network: dict[str, dict[str, Deeds]] = {}
         """The deeds in each network, for each length of prefix that was asked for."""
 
     def feed(self, number: int, lines: list[str]) -> None:
         """Takes in lines; ``number`` is that of the first."""
-        found = self.reader.read(lines, number)
+        numbers, facts = self.reader.collect(lines, number)
         self._keep(number, lines)
-        if not found:
+        if not facts:
             return
         self._by_network = {}
-        self._lines.extend([line for line, _ in found])
-        facts = [fact for _, fact in found]
+        self._lines.extend(numbers)
         for effects in self.order.report_all(facts):
             self._follow(effects)
-        for fact in facts:
-            if type(fact) in _NOTES and not fact.evidence_only:
-                _NOTES[type(fact)](self._deeds_of(fact.client), fact)
         self._count(facts)
         self.order.advance(self.order.engine.newest)
 
     def _count(self, facts: list[Fact]) -> None:
-        repeats = [fact for fact in facts if fact.evidence_only]
-        self.repeats += len(repeats)
-        self.kinds.update(map(type, facts))
-        self.kinds.subtract(map(type, repeats))
+        """Counts facts by their kind, and notes what their clients did."""
+        new = [fact for fact in facts if not fact.evidence_only]
+        kinds = list(map(type, new))
+        self.repeats += len(facts) - len(new)
+        self.kinds.update(kinds)
         times = [fact.at for fact in facts]
         self.first = min(self.first or times[0], *times)
         self.newest = max(self.newest, *times)
+        for fact, note in zip(new, map(_NOTES.get, kinds), strict=True):
+            if note is not None:
+                note(self.deeds.get(fact.client) or self._new_deeds(fact.client), fact)
 
     def _keep(self, number: int, lines: list[str]) -> None:
-        self._kept.append((number, lines))
+        packed = "\n".join(lines).encode("utf-8", "surrogatepass")
+        self._kept.append((number, packed))
         self._kept_lines += len(lines)
-        self._kept_characters += sum(map(len, lines))
-        while len(self._kept) > 1 and (self._kept_lines > KEPT_LINES or self._kept_characters > KEPT_CHARACTERS):
-            _, oldest = self._kept.popleft()
-            self._kept_lines -= len(oldest)
-            self._kept_characters -= sum(map(len, oldest))
+        self._kept_bytes += len(packed)
+        while len(self._kept) > 1 and (self._kept_lines > KEPT_LINES or self._kept_bytes > KEPT_BYTES):
+            oldest, packed = self._kept.popleft()
+            self._kept_lines -= self._kept[0][0] - oldest
+            self._kept_bytes -= len(packed)
 
     def _text(self, number: int) -> str:
-        for first, lines in reversed(self._kept):
+        for first, packed in reversed(self._kept):
             if first <= number:
-                return lines[number - first] if number - first < len(lines) else ""
+                return packed.split(b"\n")[number - first].decode("utf-8", "surrogatepass")
         return ""
 
     def _follow(self, effects: tuple[Effect, ...]) -> None:
@@ -145,12 +147,10 @@ class Replay:
             elif isinstance(effect, Brake):
                 self.brakes.append(effect)
 
-    def _deeds_of(self, client: str) -> Deeds:
-        found = self.deeds.get(client)
-        if found is None:
-            if len(self.deeds) >= MOST_CLIENTS:
-                self._forget_deeds()
-            found = self.deeds[client] = Deeds()
+    def _new_deeds(self, client: Client) -> Deeds:
+        if len(self.deeds) >= MOST_CLIENTS:
+            self._forget_deeds()
+        found = self.deeds[client] = Deeds()
         return found
 
     def _forget_deeds(self) -> None:

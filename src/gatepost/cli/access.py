@@ -13,7 +13,9 @@ import click
 from gatepost import config
 from gatepost.cli import options
 from gatepost.cli.client import ask
-from gatepost.cli.show import left, print_json, safe, table
+from gatepost.cli.show import left, number, print_json, safe, table
+from gatepost.core.decisions import QUESTION_STAGES
+from gatepost.core.facts import PROTOCOLS
 
 
 @click.group()
@@ -32,17 +34,23 @@ def list_entries(config_path: str | None, as_json: bool) -> None:
         return
     now = int(datetime.now(UTC).timestamp() * 1_000_000)
     rows = [
-        (
-            e["verb"],
-            e["prefix"],
-            ",".join(e.get("protocols", ())) or "all",
-            _boxes(e),
-            left(e["expires"] - now) if e.get("expires") else "",
-            e.get("note", ""),
-        )
-        for e in found
+        (each["verb"], _address(each, found), ",".join(each.get("protocols", ())) or "all", _boxes(each), _left(each, now), each.get("note", ""))
+        for each in found
+        if not each.get("name") or not each["prefix"]
     ]
     table(("list", "address", "on", "boxes", "left", "note"), rows, bold=1)
+
+
+def _left(entry: dict[str, Any], now: int) -> str:
+    return left(entry["expires"] - now) if entry.get("expires") else ""
+
+
+def _address(entry: dict[str, Any], entries: list[dict[str, Any]]) -> str:
+    """Whom an entry is about; a host name with the addresses that it stands for now."""
+    if not entry.get("name"):
+        return str(entry["prefix"])
+    now = [each["prefix"] for each in entries if each.get("name") == entry["name"] and each["prefix"]]
+    return f"{entry['name']} = {', '.join(now) or 'nobody now'}"
 
 
 def _boxes(entry: dict[str, Any]) -> str:
@@ -54,7 +62,7 @@ def _boxes(entry: dict[str, Any]) -> str:
 
 @access.command()
 @click.argument("prefix")
-@click.option("--protocol", "protocols", multiple=True, help="Only on this protocol; can be given more than once.")
+@options.protocols
 @click.option("--relay", is_flag=True, help="It may relay mail through this server without a log-in.")
 @click.option("--logins-only", "logins", is_flag=True, help="Only the rules about failed log-ins leave it alone, instead of all.")
 @click.option("--no-detection", is_flag=True, help="Rules count and hold it like anybody.")
@@ -65,13 +73,13 @@ def _boxes(entry: dict[str, Any]) -> str:
 @options.config_file
 @options.as_json
 def allow(prefix: str, no_detection: bool, config_path: str | None, as_json: bool, **asked: Any) -> None:
-    """Trust an address, prefix or range."""
+    """Trust an address, prefix, range or host name."""
     _add({"verb": "allow", "prefix": prefix, "detection": not no_detection} | asked, config_path, as_json)
 
 
 @access.command()
 @click.argument("prefix")
-@click.option("--protocol", "protocols", multiple=True, help="Only on this protocol; can be given more than once.")
+@options.protocols
 @click.option("--expires", metavar="SPAN", help="After so long, like 90d; else it stays until removed.")
 @click.option("--note", default="", help="What you want to remember about it.")
 @click.option("--replace", is_flag=True, help="Replace the entry for the same address.")
@@ -87,7 +95,7 @@ def _add(asked: dict[str, Any], config_path: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"{'allowed' if found['verb'] == 'allow' else 'denied'}: {safe(found['prefix'])}")
+        click.echo(f"{'allowed' if found['verb'] == 'allow' else 'denied'}: {safe(found['prefix'] or found['name'])}")
 
 
 @access.command()
@@ -100,30 +108,37 @@ def remove(prefix: str, config_path: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"removed: {len(found)} entr{'y' if len(found) == 1 else 'ies'} for {safe(prefix)}")
+        click.echo(f"removed: {number(len(found), 'entry', 'entries')} for {safe(prefix)}")
 
 
 @access.command()
 @click.argument("client")
-@click.option("--protocol", default="smtp", show_default=True)
-@click.option("--stage", default="connect", show_default=True, help="connect, login, relay or message.")
+@click.option("--protocol", type=click.Choice(PROTOCOLS), help="Only on this protocol; else on all.")
+@click.option("--stage", type=click.Choice(QUESTION_STAGES), default="connect", show_default=True, help="What it wants to do.")
 @options.config_file
 @options.as_json
-def check(client: str, protocol: str, stage: str, config_path: str | None, as_json: bool) -> None:
+def check(client: str, protocol: str | None, stage: str, config_path: str | None, as_json: bool) -> None:
     """Say what would happen to a client now, and which entry or rule decides."""
-    found = ask("GET", "/api/v1/access/check", query={"client": client, "protocol": protocol, "stage": stage}, config_path=config_path)
+    query = {"client": client, "stage": stage} | ({"protocol": protocol} if protocol else {})
+    found = ask("GET", "/api/v1/access/check", query=query, config_path=config_path)
     if as_json:
         print_json(found)
         return
-    entry = found.get("entry")
-    why = (
-        f"by the entry {entry['verb']} {entry['prefix']}"
-        if entry
-        else f"by {found['reason']}"
-        if found["reason"]
-        else "no entry and no block is about it"
-    )
-    click.echo(f"{found['client']} at {stage} on {protocol}: {found['verdict']} ({safe(why)})")
+    said: dict[str, list[str]] = {}
+    for answer in found["answers"]:
+        said.setdefault(_verdict(answer), []).append(answer["protocol"])
+    for verdict, protocols in said.items():
+        click.echo(f"{found['client']}, {stage} on {'everything' if len(protocols) == len(PROTOCOLS) else ', '.join(protocols)}: {verdict}")
+
+
+def _verdict(answer: dict[str, Any]) -> str:
+    entry = answer.get("entry")
+    if entry:
+        of = f", for {safe(entry['name'])}" if entry.get("name") else ""
+        why = f"the entry {entry['verb']} {safe(entry['prefix'])}{of}" + (", which lets it relay" if answer.get("relay") else "")
+    else:
+        why = f"held by {safe(answer['reason'])}" if answer.get("reason") else "no entry and no block is about it"
+    return f"{answer['verdict']} ({why})"
 
 
 @access.command("import")
@@ -132,22 +147,30 @@ def check(client: str, protocol: str, stage: str, config_path: str | None, as_js
 @click.option("--deny", "listed", flag_value="deny", help="Rows without a list are denied.")
 @click.option("--skip-bad", is_flag=True, help="Apply the good rows even where others are bad.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@click.option("--confirm-relay", is_flag=True, help="Yes, rows with the relay box may relay.")
 @options.config_file
 @options.as_json
-def import_entries(file: str, listed: str | None, skip_bad: bool, dry_run: bool, config_path: str | None, as_json: bool) -> None:
+def import_entries(file: str, listed: str | None, config_path: str | None, as_json: bool, **flags: bool) -> None:
     """Add the entries of a CSV, or of lines of addresses and prefixes. All rows or none."""
-    text = sys.stdin.read() if file == "-" else config.read_text(Path(file))
-    query = {name: "1" for name, on in (("skip_bad", skip_bad), ("dry_run", dry_run)) if on} | ({"list": listed} if listed else {})
-    found = ask("POST", "/api/v1/access/import", text.encode(), query, config_path)
+    text = sys.stdin.buffer.read() if file == "-" else config.read_text(Path(file)).encode()
+    query = {name: "1" for name, on in flags.items() if on} | ({"list": listed} if listed else {})
+    found = ask("POST", "/api/v1/access/import", text, query, config_path)
     if as_json:
         print_json(found)
     else:
         for row in found["bad"]:
             click.echo(f"{safe(file)}: {safe(row)}", err=True)
-        done = "imported" if found["applied"] else "would be imported" if dry_run else "nothing was imported;"
-        click.echo(f"{done} {found['added']} new, {found['replaced']} replaced, {len(found['bad'])} bad rows")
-    if found["bad"] and not skip_bad:
+        click.echo(_imported(found, flags["dry_run"]))
+    if found["bad"] and not flags["skip_bad"]:
         sys.exit(2)
+
+
+def _imported(found: dict[str, Any], dry_run: bool) -> str:
+    done = "imported" if found["applied"] else "would import" if dry_run else "nothing imported; good rows:"
+    more = f", {number(found['duplicates'], 'duplicate')}" if found["duplicates"] else ""
+    more += f", {number(len(found['bad']), 'bad row')}" if found["bad"] else ""
+    cure = "; mend them, or --skip-bad" if found["bad"] and not found["applied"] else ""
+    return f"{done} {found['added']:,} new, {found['replaced']:,} replaced{more}{cure}"
 
 
 @access.command()

@@ -10,7 +10,7 @@ import click
 
 from gatepost.cli import options
 from gatepost.cli.client import ask
-from gatepost.cli.show import left, print_json, safe, table
+from gatepost.cli.show import left, number, print_json, safe, table
 
 
 @click.group()
@@ -50,7 +50,7 @@ def _why(block: dict[str, Any]) -> str:
 @click.argument("prefix")
 @click.option("--for", "hold_for", required=True, metavar="SPAN", help="How long, like 1d or 30m.")
 @click.option("--reason", required=True, help="What you want to remember about it.")
-@click.option("--protocol", "protocols", multiple=True, help="Only on this protocol; can be given more than once.")
+@options.protocols
 @options.config_file
 @options.as_json
 def add(prefix: str, hold_for: str, reason: str, protocols: tuple[str, ...], config_path: str | None, as_json: bool) -> None:
@@ -88,6 +88,9 @@ def _unblock(subject: str, grace: str, config_path: str | None, as_json: bool) -
         print_json(found)
         return
     _told_released(found["released"], f"Nothing held {safe(subject)}; what was counted of it is forgotten.")
+    if found.get("denied"):
+        entry = found["denied"]["prefix"]
+        click.echo(f"The deny entry {safe(entry)} still keeps it out; gatepost access remove {safe(entry)} ends that.")
     if grace:
         click.echo(f"No rule counts or holds {safe(subject)} for {grace}.")
 
@@ -109,7 +112,8 @@ def pause(hold_for: str, config_path: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo(f"Paused for {hold_for}: {len(found['released'])} holds released; rules go on counting and hold nothing. gatepost resume ends it.")
+    released = number(len(found["released"]), "hold")
+    click.echo(f"Paused for {hold_for}: {released} released; rules go on counting and hold nothing. gatepost resume ends it.")
 
 
 @click.command()

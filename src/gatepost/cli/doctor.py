@@ -12,6 +12,7 @@ from gatepost.cli.client import ask
 from gatepost.cli.show import print_json, safe
 
 _MARKS = {"bad": "BAD ", "look": "look", "well": "well"}
+_COLOURS = {"bad": "red", "look": "yellow", "well": "green"}
 
 
 @click.command()
@@ -24,8 +25,11 @@ def doctor(config_path: str | None, as_json: bool) -> None:
         print_json(found)
     else:
         for each in found:
-            click.echo(f"{_MARKS[each['verdict']]}  {safe(each['what'])}: {safe(each['said'])}")
+            click.secho(_MARKS[each["verdict"]], fg=_COLOURS[each["verdict"]], nl=False)
+            click.echo(f"  {safe(each['what'])}: {safe(each['said'])}")
             if each["cure"]:
                 click.echo(f"      cure: {safe(each['cure'])}")
+        counts = [sum(each["verdict"] == verdict for each in found) for verdict in _MARKS]
+        click.echo("{} bad, {} to look at, {} well".format(*counts))
     if any(each["verdict"] == "bad" for each in found):
         sys.exit(1)

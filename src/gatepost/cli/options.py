@@ -12,6 +12,7 @@ from msgspec import structs
 
 from gatepost import config
 from gatepost.core.access import Entry, own_entries
+from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule
 from gatepost.wire.toml_files import read_rules
@@ -22,6 +23,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 config_file = click.option("--config", "config_path", metavar="FILE", help="Read this gatepost.toml instead of the default one.")
 preset = click.option("--preset", type=click.Choice(list(PRESETS)), help="Start with the rules of this preset.")
 rules_file = click.option("--rules", "rules_path", metavar="FILE", help="Read rules and lists from this TOML file.")
+
+protocols = click.option("--protocol", "protocols", multiple=True, type=click.Choice(PROTOCOLS), help="Only on this protocol; can be given again.")
+if_version = click.option("--if-version", default="", metavar="VERSION", help="Only if the rules are still those that rules list showed.")
 
 
 def log_options(command: F) -> F:

@@ -72,7 +72,7 @@ def _place(logs: PastLogs, number: int) -> str:
 def as_object(fact: Fact) -> dict[str, Any]:
     """A fact as JSON shows it: what all facts have, and under ``detail`` what its kind has."""
     fields = msgspec.structs.asdict(fact)
-    detail = {name: value for name, value in fields.items() if name not in _COMMON and value not in ("", False)}
+    detail = {name: value for name, value in fields.items() if name not in _COMMON}
     return {
         "kind": kind(fact),
         "at": moment(fact.at),
@@ -88,7 +88,7 @@ def _words(fact: Fact) -> str:
     fields = as_object(fact)
     shown = {"account": fields["account"]} | fields["detail"]
     shown.pop("host", None)
-    rest = " ".join(f"{name}={safe(str(value), 60)}" for name, value in shown.items() if value != "")
+    rest = " ".join(f"{name}={safe(str(value), 60)}" for name, value in shown.items() if value is not False and value != "")
     return f"{fields['kind']:<16} {fact.service:<11} {fact.client:<15} {rest}".rstrip()
 
 

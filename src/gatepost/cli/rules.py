@@ -4,6 +4,7 @@ Job: show rules and presets, play stories, and ask the daemon to change rules. P
 may say is declared in core/rules.py.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,11 +29,19 @@ def rules() -> None:
     """Show, change and test abuse detection rules."""
 
 
+def _in_force(preset: Preset | None, rules_path: str | None, config_path: str | None) -> dict[str, Any] | None:
+    """What the daemon says, where no preset or file is named and one answers."""
+    if preset is not None or rules_path is not None or not is_running(config_path):
+        return None
+    found: dict[str, Any] = ask("GET", "/api/v1/rules", config_path=config_path)
+    return found
+
+
 def _chosen(preset: Preset | None, rules_path: str | None, config_path: str | None) -> tuple[Rule, ...]:
     """The rules that are meant: those of a preset or file where one is named, else those in force, else what a new installation has."""
-    if preset is None and rules_path is None and is_running(config_path):
-        listed = ask("GET", "/api/v1/rules", config_path=config_path)["rules"]
-        return tuple(msgspec.convert(each["rule"], Rule, dec_hook=decode_span) for each in listed)
+    live = _in_force(preset, rules_path, config_path)
+    if live is not None:
+        return tuple(msgspec.convert(each["rule"], Rule, dec_hook=decode_span) for each in live["rules"])
     return options.chosen_rules(preset, rules_path)[0]
 
 
@@ -43,6 +52,10 @@ def _chosen(preset: Preset | None, rules_path: str | None, config_path: str | No
 @options.as_json
 def list_rules(preset: Preset | None, rules_path: str | None, config_path: str | None, as_json: bool) -> None:
     """List the rules in force, or those of a preset or file, each in a sentence."""
+    live = _in_force(preset, rules_path, config_path)
+    if live is not None:
+        _show_live(live, as_json)
+        return
     found = _chosen(preset, rules_path, config_path)
     if as_json:
         print_json({"rules": [_as_object(rule) for rule in found]})
@@ -51,6 +64,18 @@ def list_rules(preset: Preset | None, rules_path: str | None, config_path: str |
     for rule in found:
         table.add_row(plain(rule.name, "bold"), rule.mode, plain(sentence(rule)))
     console().print(table)
+
+
+def _show_live(live: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(live)
+        return
+    found = Table("rule", "mode", "standing", "what it does", box=None, pad_edge=False)
+    for each in live["rules"]:
+        rule = each["rule"]
+        found.add_row(plain(rule["name"], "bold"), rule.get("mode", "enforce"), str(each["standing"]), plain(each["sentence"]))
+    console().print(found)
+    click.echo(f"version {live['version']}; brake {'on' if live['brake'] else 'off'}")
 
 
 @rules.command()
@@ -114,9 +139,12 @@ def _as_object(rule: Rule) -> dict[str, object]:
 @click.option("--action", help="block, delay or alert.")
 @click.option("--on", metavar="PROTOCOLS", help="The protocols that it watches, as smtp,imap.")
 @click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="Any other field; can be given more than once.")
+@options.if_version
 @options.config_file
 @options.as_json
-def set_rule(name: str, for_: str | None, fields: tuple[str, ...], config_path: str | None, as_json: bool, **asked: str | None) -> None:
+def set_rule(
+    name: str, for_: str | None, fields: tuple[str, ...], if_version: str, config_path: str | None, as_json: bool, **asked: str | None
+) -> None:
     """Change fields of a rule, or add a rule."""
     changes: dict[str, object] = {key: value for key, value in (asked | {"for": for_}).items() if value is not None}
     for each in fields:
@@ -126,7 +154,15 @@ def set_rule(name: str, for_: str | None, fields: tuple[str, ...], config_path: 
         changes[key] = value
     if not changes:
         raise BadInputError("nothing to change; name a field, as --threshold 80")
-    _changed(ask("PATCH", f"/api/v1/rules/{quote(name, safe='')}", changes, config_path=config_path), name, as_json)
+    _changed(ask("PATCH", f"/api/v1/rules/{_quoted(name)}", changes, None, config_path, _if_match(if_version)), name, as_json)
+
+
+def _quoted(name: str) -> str:
+    return quote(os.fsencode(name), safe="")
+
+
+def _if_match(version: str) -> dict[str, str]:
+    return {"If-Match": f'"{version}"'} if version else {}
 
 
 def _mode(verb: str, mode: Mode, text: str) -> None:
@@ -135,7 +171,7 @@ def _mode(verb: str, mode: Mode, text: str) -> None:
     @options.config_file
     @options.as_json
     def command(name: str, config_path: str | None, as_json: bool) -> None:
-        _changed(ask("POST", f"/api/v1/rules/{quote(name, safe='')}/mode", {"mode": mode}, config_path=config_path), name, as_json)
+        _changed(ask("POST", f"/api/v1/rules/{_quoted(name)}/mode", {"mode": mode}, config_path=config_path), name, as_json)
 
 
 _mode("enable", "enforce", "Have a rule enforce.")
@@ -149,26 +185,42 @@ _mode("disable", "off", "Switch a rule off; what it held is released.")
 @options.as_json
 def reset(name: str, config_path: str | None, as_json: bool) -> None:
     """Give a rule back the numbers that it came with."""
-    _changed(ask("POST", f"/api/v1/rules/{quote(name, safe='')}/reset", config_path=config_path), name, as_json)
+    _changed(ask("POST", f"/api/v1/rules/{_quoted(name)}/reset", config_path=config_path), name, as_json)
+
+
+@rules.command()
+@click.argument("name")
+@options.config_file
+@options.as_json
+def remove(name: str, config_path: str | None, as_json: bool) -> None:
+    """Take a rule away; what it held is released."""
+    listed = ask("DELETE", f"/api/v1/rules/{_quoted(name)}", config_path=config_path)
+    if as_json:
+        print_json(listed)
+    else:
+        click.echo(f"removed: {safe(name)}")
 
 
 @rules.command("preset")
 @click.argument("name", type=click.Choice(list(PRESETS)))
+@options.if_version
 @options.config_file
 @options.as_json
-def adopt_preset(name: str, config_path: str | None, as_json: bool) -> None:
+def adopt_preset(name: str, if_version: str, config_path: str | None, as_json: bool) -> None:
     """Replace all rules by those of a preset."""
-    _changed(ask("POST", f"/api/v1/presets/{name}", config_path=config_path), "", as_json)
+    _changed(ask("POST", f"/api/v1/presets/{name}", config_path=config_path, headers=_if_match(if_version)), "", as_json)
 
 
 @rules.command("import")
 @click.argument("file")
+@options.if_version
 @options.config_file
 @options.as_json
-def import_rules(file: str, config_path: str | None, as_json: bool) -> None:
+def import_rules(file: str, if_version: str, config_path: str | None, as_json: bool) -> None:
     """Replace all rules by those of a TOML file."""
     text = config.read_text(Path(file))
-    _changed(ask("PUT", "/api/v1/rules", text.encode(), {"name": file}, config_path), "", as_json)
+    found = ask("PUT", "/api/v1/rules", text.encode(), {"name": os.fsencode(file).decode("utf-8", "replace")}, config_path, _if_match(if_version))
+    _changed(found, "", as_json)
 
 
 def _changed(listed: dict[str, Any], name: str, as_json: bool) -> None:

@@ -93,11 +93,11 @@ def left(us: int) -> str:
     return " ".join(shown[:2]) or "0s"
 
 
-def table(header: tuple[str, ...], rows: Sequence[tuple[object, ...]], bold: int = 0) -> None:
-    """A plain table; column ``bold`` stands out."""
+def table(header: tuple[str, ...], rows: Sequence[tuple[object, ...]], bold: int = 0, right: tuple[str, ...] = ()) -> None:
+    """A plain table; column ``bold`` stands out, those named ``right`` hold figures."""
     found = Table(box=None, pad_edge=False, header_style="dim")
     for name in header:
-        found.add_column(name, overflow="fold")
+        found.add_column(name, overflow="fold", justify="right" if name in right else "left")
     for row in rows:
         found.add_row(*(plain(str(cell), "bold" if column == bold else "") for column, cell in enumerate(row)))
     console().print(found)

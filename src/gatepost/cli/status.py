@@ -10,7 +10,7 @@ import click
 
 from gatepost.cli import options
 from gatepost.cli.client import ask
-from gatepost.cli.show import left, print_json, safe, table
+from gatepost.cli.show import left, number, print_json, safe, table
 
 
 @click.command()
@@ -29,43 +29,54 @@ def status(config_path: str | None, as_json: bool) -> None:
 
 def _show(found: dict[str, Any]) -> None:
     now = found["now"]
-    click.echo("all is well" if found["ok"] else "\n".join(f"problem: {safe(problem)}" for problem in found["problems"]))
+    for problem in found["problems"]:
+        click.secho(f"problem: {safe(problem)}", fg="red")
     if found["paused_until"]:
-        click.echo(f"paused for {left(found['paused_until'] - now)} more: rules hold nothing; gatepost resume ends it")
+        click.secho(f"paused for {left(found['paused_until'] - now)} more: rules hold nothing; gatepost resume ends it", fg="yellow")
+    if found["ok"]:
+        click.echo("All is well.")
     held = sum(found["decisions"].values())
-    by_rule = ", ".join(f"{safe(rule)} {count}" for rule, count in found["decisions"].items())
-    click.echo(f"held: {held:,}{f' ({by_rule})' if by_rule else ''}; watched: {found['watched']:,}; up {left(now - found['started'])}\n")
-    table(
-        ("inlet", "reading", "last line", "lag", "lines", "facts", "understood"),
-        [
-            (
-                s["name"],
-                "yes" if s["reading"] else "NO",
-                _ago(s["last"], now),
-                f"{s['lag_bytes']:,} B",
-                f"{s['lines']:,}",
-                f"{s['facts']:,}",
-                f"{s['understood']:.1%}",
-            )
-            for s in found["sources"]
-        ],
-    )
-    click.echo()
-    table(
-        ("mirror", "working", "decided", "enforced", "mended", "cannot enforce"),
-        [(m["name"], "yes" if m["working"] else "NO", m["decided"], m["enforced"], m["mended"], m["unenforced"]) for m in found["mirrors"]],
-    )
-    click.echo()
-    table(
-        ("rule", "on", "counts", "facts", "last", "mode"),
-        [
-            (f["rule"], f["protocol"], f["kind"], f"{f['facts']:,}", _ago(f["last"], now) if f["last"] else "not fed yet", f["mode"])
-            for f in found["feeds"]
-        ],
-    )
-    if found["dropped"]:
-        click.echo("\ndropped or too late: " + ", ".join(f"{count:,} {what}" for what, count in found["dropped"].items()))
+    by_rule = ", ".join(f"{safe(rule)} {count:,}" for rule, count in found["decisions"].items())
+    click.echo(f"{held:,} held{f' ({by_rule})' if by_rule else ''}, {found['watched']:,} watched, up {left(now - found['started'])}")
+    _show_parts(found, now)
+    store = found["store"]
+    lost = [f"{count:,} {safe(what)}" for what, count in (found["dropped"] | {"journal": store["dropped"]}).items() if count]
+    if store["waiting"] or store["failures"]:
+        click.echo(f"\nstore: {number(store['waiting'], 'entry', 'entries')} wait, {number(store['failures'], 'failure')}")
+    if lost:
+        click.echo("\ndropped or too late: " + ", ".join(lost))
+
+
+def _show_parts(found: dict[str, Any], now: int) -> None:
+    """A table for each kind of part that there is."""
+    sources = [
+        (s["name"], _yes(s["reading"]), _ago(s["last"], now), _size(s["lag_bytes"]), f"{s['lines']:,}", f"{s['facts']:,}", f"{s['understood']:.1%}")
+        for s in found["sources"]
+    ]
+    mirrors = [(m["name"], _yes(m["working"]), *(f"{m[name]:,}" for name in _FIGURES)) for m in found["mirrors"]]
+    names = [(n["name"], ", ".join(n["addresses"]) or "nobody now", n["problem"]) for n in found["names"]]
+    feeds = [(f["rule"], f["mode"], f["protocol"], f["kind"], f"{f['facts']:,}", _ago(f["last"], now)) for f in found["feeds"]]
+    for header, rows, right in (
+        (("inlet", "reading", "last line", "behind", "lines", "facts", "understood"), sources, ("behind", "lines", "facts", "understood")),
+        (("mirror", "working", *_FIGURES), mirrors, _FIGURES),
+        (("host name", "stands for", "problem"), names, ()),
+        (("rule", "mode", "on", "counts", "facts", "last"), feeds, ("facts",)),
+    ):
+        if rows:
+            click.echo()
+            table(header, rows, right=right)
+
+
+_FIGURES = ("decided", "enforced", "mended", "unenforced")
+
+
+def _yes(well: bool) -> str:
+    return "yes" if well else "NO"
+
+
+def _size(count: int) -> str:
+    return f"{count:,} B" if count < 10_000 else f"{count / 1e6:,.2f} MB"
 
 
 def _ago(at: int, now: int) -> str:
-    return f"{left(now - at)} ago" if at else "-"
+    return f"{left(now - at)} ago" if at else "never yet"

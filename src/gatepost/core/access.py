@@ -17,6 +17,7 @@ from gatepost.core.subjects import address, network, prefix_text
 
 Verb = Literal["allow", "deny"]
 Network = IPv4Network | IPv6Network
+Place = tuple[int, int, int]
 
 MOST_PREFIXES = 256
 """Prefixes that one range may fall into; an unaligned IPv6 range can need 254."""
@@ -34,9 +35,13 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     expires: Annotated[int, Meta(title="Expires", description="Microseconds since 1970 UTC; 0: stays until removed.", ge=0)] = 0
     note: Annotated[str, Meta(title="Note", description="What you want to remember about it.", max_length=500)] = ""
     own: Annotated[bool, Meta(title="Own", description="One of the host's own networks: can be edited, not deleted.")] = False
+    name: Annotated[str, Meta(title="Host name", description="The host name that it stands for; without an address, the wish for one.")] = ""
 
     def __post_init__(self) -> None:
-        prefixes(self.prefix)
+        if not self.networks and not self.name:
+            prefixes(self.prefix)  # says what is wrong with an empty one
+        if self.name and (self.verb == "deny" or self.relay or self.own):
+            raise ValueError("prefix: a host name can be trusted for detection or log-ins only: who answers for the name decides what it means")
         if self.verb == "deny" and (self.relay or self.logins):
             raise ValueError("relay, logins: boxes of the allow list; a denied address gets nothing. Leave them out")
         if self.verb == "allow" and not (self.detection or self.logins or self.relay):
@@ -44,8 +49,13 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
-        """The prefixes that it stands for: one, or those that make up its range."""
-        return prefixes(self.prefix)
+        """The prefixes that it stands for: one, or those that make up its range; none where it only names a host."""
+        return prefixes(self.prefix) if self.prefix else ()
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """The same as numbers, which are quicker to compare and to look up: IP version, bits behind the prefix, the bits before them."""
+        return tuple(_place(net) for net in self.networks)
 
     @property
     def on(self) -> tuple[Protocol, ...]:
@@ -63,8 +73,13 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     def __str__(self) -> str:
         boxes = [name for name in ("logins", "relay") if getattr(self, name)]
         boxes += [] if self.detection or self.logins else ["no-detection"]
-        words = [self.verb, self.prefix, *(["on " + ",".join(self.protocols)] if self.protocols else []), *boxes]
+        words = [self.verb, self.prefix or self.name, *(["on " + ",".join(self.protocols)] if self.protocols else []), *boxes]
         return " ".join(words)
+
+
+def _place(net: Network) -> Place:
+    shift = net.max_prefixlen - net.prefixlen
+    return net.version, shift, int(net.network_address) >> shift
 
 
 def prefixes(text: str) -> tuple[Network, ...]:
@@ -105,14 +120,21 @@ class ContradictionError(ValueError):
 
 def check_entries(entries: Iterable[Entry]) -> None:
     """Raises ContradictionError where two entries contradict or repeat each other: the same prefix on the same protocol."""
-    taken: dict[tuple[Network, Protocol], Entry] = {}
+    taken: dict[Place, list[Entry]] = {}
     for entry in entries:
-        for where in [(net, protocol) for net in entry.networks for protocol in entry.on]:
-            other = taken.setdefault(where, entry)
-            if other is not entry and other.verb != entry.verb:
-                raise ContradictionError(entry, f"{prefix_text(where[0])} on {where[1]} stands on both lists ({other}; {entry})")
-            if other is not entry:
-                raise ContradictionError(entry, f"{prefix_text(where[0])} on {where[1]} stands twice ({other}; {entry})")
+        for index, place in enumerate(entry.places):
+            others = taken.setdefault(place, [])
+            if others:
+                _check_apart(entry, others, prefix_text(entry.networks[index]))
+            others.append(entry)
+
+
+def _check_apart(entry: Entry, others: Iterable[Entry], prefix: str) -> None:
+    for protocol in entry.on:
+        for other in others:
+            if protocol in other.on:
+                said = "stands twice" if other.verb == entry.verb else "stands on both lists"
+                raise ContradictionError(entry, f"{prefix} on {protocol} {said} ({other}; {entry})")
 
 
 class Lists:
@@ -126,9 +148,8 @@ class Lists:
         self.expire(now)
         found: dict[int, dict[int, dict[int, list[Entry]]]] = {4: {}, 6: {}}
         for entry in entries:
-            for net in entry.networks:
-                shift = net.max_prefixlen - net.prefixlen
-                found[net.version].setdefault(shift, {}).setdefault(int(net.network_address) >> shift, []).append(entry)
+            for version, shift, number in entry.places:
+                found[version].setdefault(shift, {}).setdefault(number, []).append(entry)
         self._by_length = {version: [(shift, lengths[shift]) for shift in sorted(lengths)] for version, lengths in found.items()}
 
     def expire(self, now: int) -> bool:
@@ -150,8 +171,8 @@ class Lists:
 def _numbers(entries: Iterable[Entry], version: int, shift: int) -> frozenset[int]:
     """The networks, as numbers without their last ``shift`` bits, that hold a prefix of the entries, at least as long."""
     return frozenset(
-        int(net.network_address) >> shift
+        number >> (shift - behind)
         for entry in entries
-        for net in entry.networks
-        if net.version == version and net.max_prefixlen - net.prefixlen <= shift
+        for family, behind, number in entry.places
+        if family == version and behind <= shift
     )

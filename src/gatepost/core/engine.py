@@ -59,6 +59,7 @@ class Engine:
         self.graces: dict[str, int] = {}
         self.lists = Lists(own_entries() if entries is None else entries)
         self.holdings = Holdings(self.limits.decisions)
+        self._held, self._held_accounts = self.holdings.by_address.keys(), self.holdings.by_account
         self.known = Known(self.limits.known)
         self.good = Recent(GOOD_FOR, self.limits.good)
         self.braking = Braking(max(4 * BRAKE_LEAST, self.limits.decisions))
@@ -87,14 +88,15 @@ class Engine:
         elif at < self.newest - LATE:
             self.late += 1
             return ()
+        if fact.evidence_only:
+            return ()
         counters = table.get(fact.protocol, ())
         good = kind is MessageAccepted or kind is AuthSucceeded
         # What nobody counts or remembers goes no further: it is most of a quiet log.
-        if fact.evidence_only or not (good or counters) or (kind is SessionEnded and not is_bad(fact)):
+        if not (good or counters) or (kind is SessionEnded and not is_bad(fact)):
             return ()
         view = self._views.get(fact.client) or self.view(fact.client)
-        held = self.holdings
-        if (view.entries or held.by_account or not held.by_address.keys().isdisjoint(view.prefixes)) and self._turns_away(fact, view):
+        if (view.entries or self._held_accounts or not self._held.isdisjoint(view.prefixes)) and self._turns_away(fact, view):
             self.turned_away += 1
             return ()
         if good:
@@ -102,10 +104,9 @@ class Engine:
         if view.entries or self._picky or self.graces:
             counters = tuple(each for each in counters if self._counts(each, fact, view))
         effects: tuple[Effect, ...] = ()
-        mark = at << PLACE_BITS | place
         for each in counters:
             if each.plain and not each.windows.silences:
-                marks = each.windows.count(view.wide if each.wide else view.client, mark, 1)
+                marks = each.windows.count(view.wide if each.wide else view.client, at << PLACE_BITS | place, 1)
             else:
                 marks = each.count(fact, view, place)
             if marks is not None:

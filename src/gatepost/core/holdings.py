@@ -73,7 +73,7 @@ class Holdings:
         if left:
             self.decisions[decision.number] = structs.replace(decision, protocols=left)
         else:
-            until = max(decision.start, min(at, decision.until))
+            until = min(at, decision.until)
             self.decisions[decision.number] = structs.replace(decision, until=until)
             heappush(self._leaves, (until + LATE, decision.number))
         return Release(decision, gone, at, why)
@@ -81,6 +81,10 @@ class Holdings:
     def standing(self, at: int) -> list[Decision]:
         """The decisions that stand at a time, watched ones included, in the order in which they were made."""
         return [decision for decision in self.decisions.values() if decision.start <= at < decision.until]
+
+    def lasting(self, at: int) -> list[Decision]:
+        """The decisions that end after a time, be it that they start after it too: a clock was set back, and a deed must still find them."""
+        return [decision for decision in self.decisions.values() if at < decision.until]
 
     def advance(self, at: int) -> list[Expire]:
         """What ran out by a time and was not told before."""

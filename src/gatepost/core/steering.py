@@ -30,14 +30,14 @@ def _adopt_rules(engine: Engine, deed: AdoptRules) -> Iterator[Effect]:
     enforcing = {rule.name for rule in deed.rules if rule.holds}
     engine.set_rules(deed.rules)
     engine.brake = deed.brake
-    for standing in engine.holdings.standing(deed.at):
+    for standing in engine.holdings.lasting(deed.at):
         if standing.rule and standing.holds and standing.rule not in enforcing:
             yield engine.holdings.release(standing, deed.at, "rule no longer enforced")
 
 
 def _adopt_lists(engine: Engine, deed: AdoptLists) -> Iterator[Effect]:
     engine.set_lists(deed.entries)
-    for standing in engine.holdings.standing(deed.at):
+    for standing in engine.holdings.lasting(deed.at):
         lifted = _allowed(engine, standing, deed.at)
         if lifted:
             yield engine.holdings.release(standing, deed.at, "allow entry", lifted)
@@ -108,7 +108,7 @@ def _lift(engine: Engine, deed: Lift) -> Iterator[Effect]:
     cleared = [deed.subject]
     if deed.subject.by == "client" and inside is not None and inside.prefixlen == inside.max_prefixlen:
         cleared.append(Subject("client", engine.view(Client(deed.subject.text)).home))
-    for standing in engine.holdings.standing(deed.at):
+    for standing in engine.holdings.lasting(deed.at):
         if _touches(standing.subject, deed.subject, inside):
             cleared.append(standing.subject)
             yield engine.holdings.release(standing, deed.at, "lifted")
@@ -164,7 +164,7 @@ def _pause(engine: Engine, deed: Pause) -> Iterator[Effect]:
             counter.windows.end_silences(max(deed.until, deed.at))
     if not engine.paused_until:
         return
-    for standing in engine.holdings.standing(deed.at):
+    for standing in engine.holdings.lasting(deed.at):
         if standing.rule and standing.holds:
             yield engine.holdings.release(standing, deed.at, "paused")
 

@@ -82,7 +82,8 @@ class Known:
     def see(self, account: str, view: View, at: int) -> None:
         """An account logged in well from a client."""
         name = self._name(account, view.home)
-        self._networks.setdefault(view.network, {})[name] = None
+        if name not in self.pairs.last:
+            self._networks.setdefault(view.network, {})[name] = None
         gone = self.pairs.see(name, at)
         if gone is not None:
             self._leave(gone)

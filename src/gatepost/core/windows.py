@@ -140,7 +140,9 @@ class Windows:
 
     def is_silent(self, key: str, at: int) -> bool:
         """Whether a key is not counted at a time."""
-        for until, start in reversed(self.silences.get(key, ())):
+        if key not in self.silences:
+            return False
+        for until, start in reversed(self.silences[key]):
             if until <= at:
                 return False
             if start <= at:

@@ -220,6 +220,9 @@ class LogFileInlet:
         return True
 
     def _read(self, source: Source, size: int) -> bool:
+        if not source.head and not source.compressed and self._trail.began(source):
+            self._moved_on()
+            return True
         piece = source.read(size)
         if not piece:
             source.ended = True

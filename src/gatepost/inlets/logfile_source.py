@@ -111,6 +111,11 @@ class Source:
         self._advance(piece)
         return piece
 
+    def begin(self) -> bool:
+        """Whether a file that was empty has a beginning now."""
+        self.head = os.pread(self.fd, HEAD, 0)
+        return bool(self.head)
+
     def skip(self, size: int) -> bool:
         """Unpacks what lies before the place to read from, some of it at a time. False where there is nothing to skip any more."""
         if self._stream is None or self.position >= self._skip_to:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.logfile_cursor import Cursor, Fingerprint, Place, digest
-from gatepost.inlets.logfile_rotated import SLACK, Found, Rotated, look
+from gatepost.inlets.logfile_rotated import Found, Rotated, look
 from gatepost.inlets.logfile_source import EVERYTHING, ReplacedError, Source, identity
 
 RECENT = 32
@@ -79,17 +79,16 @@ class Trail:
         self.follow()
 
     def _resume(self, cursor: Cursor, remembered: list[Place] | None) -> None:
-        located = [(place, self.rotated.locate(place)) for place in cursor.places]
+        log = look(self.path)
+        located = [(place, self._locate(place, log)) for place in cursor.places]
         self.lost_trails = sum(found is None and place.head.length > 0 for place, found in located)
         for place, found in located:
             if found is not None:
                 self._open(found, place.opened, place.offset)
-        log = look(self.path)
-        where = located[-1][1] if located else None
+        last, where = located[-1] if located else (Place(0, 0, 0, Fingerprint(0, b""), cursor.at), None)
         if where is None or log is None or where.identity != log.identity:
-            last = located[-1][0] if located else Place(0, 0, 0, Fingerprint(0, b""), 0)
-            if where is None:  # what was written after the cursor cannot be what we have read
-                last = replace(last, opened=max(last.opened, cursor.at - SLACK))
+            if where is None and last.head.length:  # what was written after the cursor cannot be what we have read
+                last = replace(last, opened=max(last.opened, cursor.at))
             self._open_between(last, log, where.path if where is not None else "")
             if log is not None:
                 self._open(log, self._now())
@@ -98,13 +97,18 @@ class Trail:
         if remembered is not None:
             self._read_quietly(remembered)
 
+    def _locate(self, place: Place, log: Found | None) -> Found | None:
+        """The file of a place. A log that was empty may have been filled, copied and truncated since: then that it is the same file says nothing."""
+        found = self.rotated.locate(place)
+        return None if found is not None and log is not None and found.identity == log.identity and not place.head.length else found
+
     def _read_quietly(self, remembered: list[Place]) -> None:
         """Moves what is open back to where the reader's memory ends, and puts files before it that were finished since."""
         newer = list(self.sources)
         before = 0
         for place in remembered:
             found = self.rotated.locate(place)
-            if found is None:
+            if found is None or place.head.length == 0:
                 continue
             source = next((source for source in self.sources if source.identity == found.identity), None)
             if source is None:
@@ -182,6 +186,21 @@ class Trail:
             new.start_at_end()
             self._at_end = False
         self.sources.append(new)
+
+    def began(self, source: Source) -> bool:
+        """Whether there is something in a file that was empty. What is there may be the second that was, and the first be in a copy."""
+        if not source.begin():
+            return False
+        if source is self.current:
+            self.sources.pop()
+            try:
+                self._open_between(source.place(), Found(self.path, source.identity, 0, 0, False, source.head), "")
+            except (ReplacedError, OSError, BadInputError):
+                source.head = b""
+                return False
+            finally:
+                self.sources.append(source)
+        return True
 
     def _drop_behind(self, old: Source) -> None:
         at = self.sources.index(old) + 1

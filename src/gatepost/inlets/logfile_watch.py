@@ -31,9 +31,10 @@ class Watch:
         self._poll = UNTOLD_POLL
         self._woken = False
         """The kernel told of a change since the last wait."""
-        self._told = True
-        """The last wait ended because the kernel told of a change."""
+        self._timed_out = False
+        """The last wait ended without a word from the kernel, and nothing new was found since."""
         self._untold = 0
+        """How often in a row something new was found so."""
         self._waiter: asyncio.Future[None] | None = None
         self._problem = "not started"
 
@@ -84,8 +85,8 @@ class Watch:
 
     def found(self) -> None:
         """Something new was there after the last wait."""
-        self._untold = 0 if self._told else self._untold + 1
-        self._told = True
+        self._untold += self._timed_out
+        self._timed_out = False
 
     async def wait(self) -> None:
         """Waits for a change, or until it is time to look."""
@@ -99,11 +100,12 @@ class Watch:
             finally:
                 timer.cancel()
                 self._waiter = None
-        self._told = self._woken
+        self._timed_out = not self._woken
         self._woken = False
 
     def _wake(self) -> None:
         self._woken = True
+        self._untold = 0
         self._time_out()
 
     def _time_out(self) -> None:

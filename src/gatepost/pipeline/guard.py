@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from gatepost.core.decisions import Effect, Question, Verdict
-from gatepost.core.deeds import AdoptLists, AnyDeed
+from gatepost.core.deeds import AdoptLists, AnyDeed, Lift
 from gatepost.core.facts import AnyFact, Fact
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Mirror, Standing
@@ -38,7 +38,7 @@ class Stats:
         self.facts: Counter[tuple[type[Fact], str]] = Counter()
         self.last: dict[tuple[type[Fact], str], int] = {}
         self.busiest: dict[str, Counter[str]] = {}
-        """By protocol, about how many facts each client made: exact enough to find one that makes more than half of them."""
+        """By protocol, how many facts each client made at least: exact enough to find one that makes more than half of them."""
 
     def count(self, facts: Sequence[Fact]) -> None:
         """Counts facts."""
@@ -50,8 +50,8 @@ class Stats:
             clients = self.busiest.setdefault(fact.protocol, Counter())
             clients[fact.client] += 1
             if len(clients) > MOST_BUSY:
-                # All give up half: who makes more than half of the facts stays on top.
-                self.busiest[fact.protocol] = Counter({name: count // 2 for name, count in clients.items() if count > 1})
+                # All give up one: who makes more than a thousandth of the facts stays, and no count is ever too high (Misra and Gries).
+                self.busiest[fact.protocol] = Counter({name: count - 1 for name, count in clients.items() if count > 1})
 
 
 class Guard:
@@ -104,7 +104,7 @@ class Guard:
         """Does a deed; returns what followed once it is in force and stored. Raises ValueError where it contradicts itself; then nothing changed."""
         effects = self.order.do(deed)
         self.journal.add(self.order.place, [deed], {}, [audit])
-        await self._settle(effects, self.order.place, lists=isinstance(deed, AdoptLists))
+        await self._settle(effects, self.order.place, lists=isinstance(deed, AdoptLists | Lift))
         return effects
 
     # --- what follows
@@ -117,7 +117,7 @@ class Guard:
     async def _settle(self, effects: Sequence[Effect], place: int, lists: bool = False) -> None:
         """The kernel first, the disk beside it; then it is announced."""
         for mirror in self.mirrors:
-            if lists:
+            if lists:  # a grace is one of them
                 mirror.mark_lists()
             mirror.mark(effects)
         self.journal.flush()

@@ -30,10 +30,10 @@ class Standing:
         """All decisions that stand at a time, watched ones included."""
         return self._engine.holdings.standing(at)
 
-    def about(self, text: str, at: int) -> list[Decision]:
-        """The decisions that hold one subject, named by its text, at a time: what a mirror asks when the subject is dirty."""
+    def about(self, name: str, at: int) -> list[Decision]:
+        """The decisions that hold one subject, named as `name_of` names it, at a time: what a mirror asks when the subject is dirty."""
         holdings = self._engine.holdings
-        numbers = (*holdings.by_address.get(text, ()), *holdings.by_account.get(text, ()))
+        numbers = holdings.by_address.get(name) or holdings.by_account.get(name) or []
         found = (holdings.decisions[number] for number in numbers)
         return [decision for decision in found if decision.holds and decision.start <= at < decision.until]
 

@@ -153,8 +153,9 @@ def line_of(text: str, path: str) -> int:
             key = table + _key(before)
         else:
             continue
-        if turn in (-1, index) and key == names[: len(key)] and len(key) > longest:
-            found, longest = count, len(key)
+        shared = key[: len(names)]
+        if turn in (-1, index) and shared == names[: len(shared)] and len(shared) > longest:
+            found, longest = count, len(shared)
     return found
 
 

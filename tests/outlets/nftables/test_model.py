@@ -81,11 +81,17 @@ def test_lists_change_as_a_whole(bench: Bench) -> None:
 
 def test_what_no_kernel_can_do_is_counted_and_no_more_when_it_ends(bench: Bench) -> None:
     bench.order.do(Hold(1, Subject("account", "bob@example.org"), 10 * SECOND))
-    assert not bench.model.subjects(["bob@example.org"], 2)
+    assert not bench.model.subjects(["account bob@example.org"], 2)
     assert bench.model.unenforced == 1
     bench.order.do(Lift(3, Subject("account", "bob@example.org")))
-    bench.model.subjects(["bob@example.org"], 4)
+    bench.model.subjects(["account bob@example.org"], 4)
     assert bench.model.unenforced == 0
+
+
+def test_an_account_named_like_an_address_holds_no_address(bench: Bench) -> None:
+    bench.order.do(Hold(1, Subject("account", "192.0.2.7"), 10 * SECOND))
+    assert not bench.model.subjects(["account 192.0.2.7", "192.0.2.7"], 2)
+    assert bench.model.unenforced == 1
 
 
 def seen(*elements: tuple[bytes, int], torn: bool = False) -> Seen:

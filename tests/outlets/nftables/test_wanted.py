@@ -1,5 +1,6 @@
 """What stands becomes elements: kinds, groups of ports, and what no kernel can do."""
 
+from tomllib import loads
 from typing import Any
 
 import msgspec
@@ -61,7 +62,7 @@ def test_networks_have_their_length() -> None:
         ({"verb": "deny"}, "deny"),
         ({"verb": "allow"}, "allow"),
         ({"verb": "allow", "logins": True}, "shield"),
-        ({"verb": "allow", "logins": True, "relay": True}, "allow"),
+        ({"verb": "allow", "logins": True, "relay": True}, "shield"),
         ({"verb": "allow", "detection": False, "relay": True}, None),
     ],
 )
@@ -75,7 +76,7 @@ def test_lists_graces_and_own_addresses() -> None:
         Entry(verb="allow", prefix="2001:db8::/32", expires=50),
         Entry(verb="deny", prefix="198.51.100.1", expires=10),
     )
-    found = WANTED.listed(["203.0.113.1"], entries, {"192.0.2.7": 90, "bob@example.org": 90}, 10)
+    found = WANTED.listed(["203.0.113.1"], entries, {"192.0.2.7": 90, "account bob@example.org": 90}, 10)
     assert {(key.kind, key.group, key.length): until for (key, _), until in found.items()} == {
         ("own", "all", 32): 0,
         ("deny", "imap", 30): 0,
@@ -97,8 +98,6 @@ def test_log_ins_are_never_port_25() -> None:
     ['table = "inet; flush"', 'table = "Gate"', 'action = "log"', "read_back = 0", "ports = {smtp = [0]}", "ports = {smtp = [70000]}", "prts = 1"],
 )
 def test_settings_name_what_is_wrong(text: str) -> None:
-    from tomllib import loads
-
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(loads(text), NftablesSettings)
 

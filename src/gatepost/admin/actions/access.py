@@ -1,31 +1,31 @@
-"""The deny and allow lists: add, remove, ask, import, export.
+"""The deny and allow lists: add, remove, ask.
 
-Job: the deeds of an administrator about list entries. Promise: an import is whole or not at all, unless he asks to skip bad rows; each bad row is
-named. Limits: the whole list goes into one deed, so an edit costs as much as the list is long.
+Job: the deeds of an administrator about list entries. Promise: what contradicts a standing entry, or would hit whom it must not, is refused before
+anything changed. Limits: the whole list goes into one deed, so an edit costs as much as the list is long; lists.py has import and export.
 """
 
-import csv
-import io
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta, Struct, structs
 
-from gatepost.admin.desk import Desk, Who
-from gatepost.core.access import Entry, Verb, check_entries
+from gatepost.admin.desk import Desk, Harm, Who
+from gatepost.admin.faults import UnknownError
+from gatepost.admin.hostnames import MOST_NAMES, host_name, look_up, with_name
+from gatepost.core.access import Entry, Verb, prefixes
 from gatepost.core.decisions import QUESTION_STAGES, Allow, Question, QuestionStage, Refuse
 from gatepost.core.deeds import AdoptLists
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
-from gatepost.core.spans import Span
+from gatepost.core.spans import SECOND, Span
 from gatepost.core.subjects import client, prefix_text
 
 
 class AddEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Allow or deny an address, prefix or range."""
+    """Allow or deny an address, prefix or range; or allow a host name."""
 
     verb: Annotated[Verb, Meta(title="List", description="allow or deny.")]
-    prefix: Annotated[str, Meta(title="Address", description="An address, a prefix or a range.", max_length=100, examples=["203.0.113.0/24"])]
+    prefix: Annotated[str, Meta(title="Address", description="An address, a prefix, a range or a host name.", max_length=253)]
     protocols: Annotated[tuple[Protocol, ...], Meta(title="Protocols", description="Where it counts; empty: everywhere.")] = ()
     detection: Annotated[bool, Meta(title="Detection", description="No rule about a client, network or pair counts or holds it.")] = True
     logins: Annotated[bool, Meta(title="Log-ins only", description="Only the rules about failed log-ins leave it alone, instead of all.")] = False
@@ -36,199 +36,161 @@ class AddEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     confirm_relay: Annotated[bool, Meta(title="Confirm", description="Yes, that many addresses may relay.")] = False
 
 
+class Answer(Struct, frozen=True, kw_only=True):
+    """What would happen to a client on one protocol."""
+
+    protocol: Protocol
+    verdict: str
+    """allow, delay or refuse."""
+    reason: str = ""
+    """The rule, or the administrator's words, where a decision stands."""
+    relay: bool = False
+    """Whether an entry lets it relay without a log-in; asked at stage relay."""
+    entry: Entry | None = None
+    """The list entry that decides."""
+
+
 class Checked(Struct, frozen=True, kw_only=True):
     """What would happen to a client now, and which entry decides."""
 
     client: str
-    protocol: Protocol
     stage: QuestionStage
-    verdict: str
-    reason: str = ""
-    entry: Entry | None = None
-
-
-class Imported(Struct, frozen=True, kw_only=True):
-    """What an import did or would do."""
-
-    added: int
-    replaced: int
-    bad: list[str]
-    """Each bad row: its line, and what is wrong with it."""
-    applied: bool
+    answers: list[Answer]
 
 
 def list_entries(desk: Desk) -> tuple[Entry, ...]:
-    """All entries, the host's own networks included."""
-    return desk.guard.standing.entries()
+    """All entries that count now, the host's own networks included."""
+    return tuple(entry for entry in desk.guard.standing.entries() if entry.in_force(desk.now()))
 
 
-def _entry(asked: AddEntry, now: int) -> Entry:
+def entry_of(asked: AddEntry, now: int, expires: int = 0) -> Entry:
+    """The entry that is asked for. Raises BadInputError."""
+    name = host_name(asked.prefix)
+    if asked.expires is not None:
+        if asked.expires.us < SECOND:
+            raise BadInputError("expires: must be 1s or longer")
+        expires = now + asked.expires.us
     try:
         return Entry(
             verb=asked.verb,
-            prefix=asked.prefix.strip(),
-            protocols=asked.protocols,
+            prefix="" if name else canonical(asked.prefix),
+            name=name,
+            protocols=tuple(dict.fromkeys(asked.protocols)),
             detection=asked.detection,
             logins=asked.logins,
             relay=asked.relay,
-            expires=now + asked.expires.us if asked.expires else 0,
+            expires=expires,
             note=asked.note,
         )
     except ValueError as wrong:
         raise BadInputError(str(wrong)) from None
 
 
-def _check_relay(entry: Entry, confirmed: bool) -> None:
+def canonical(text: str) -> str:
+    """An address, prefix or range in its one spelling. Raises ValueError where it is none."""
+    nets = prefixes(text)
+    if len(nets) == 1:
+        return prefix_text(nets[0])
+    return f"{nets[0].network_address}-{nets[-1].broadcast_address}"
+
+
+def check_relay(entry: Entry) -> None:
     """A relay box for many addresses, or for private ones, wants a second confirmation: an open relay is a disaster."""
-    if not entry.relay or confirmed:
-        return
-    for net in entry.networks:
+    for net in entry.networks if entry.relay else ():
         if net.prefixlen < (24 if net.version == 4 else 64):
             raise BadInputError(f"relay: {prefix_text(net)} is wider than a /24 (IPv6: /64); confirm that all of it may relay (--confirm-relay)")
         if net.is_private or net.is_loopback:
             raise BadInputError(f"relay: {prefix_text(net)} is a private network, where a proxy can stand for anybody; confirm it (--confirm-relay)")
+    if len(entry.networks) > 1 and sum(net.num_addresses for net in entry.networks) > (256 if entry.networks[0].version == 4 else 1 << 64):
+        raise BadInputError(f"relay: {entry.prefix} is wider than a /24 (IPv6: /64); confirm that all of it may relay (--confirm-relay)")
 
 
 async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
     """Puts an entry on a list. Raises BadInputError where it contradicts another one or would hit whom it must not."""
-    entry = _entry(asked, desk.now())
-    _check_relay(entry, asked.confirm_relay)
+    entry = entry_of(asked, desk.now())
+    if entry.name:
+        return await _add_name(desk, who, entry, asked.replace)
+    if not asked.confirm_relay:
+        check_relay(entry)
     if entry.verb == "deny":
-        desk.check_harmless(entry.prefix, who)
-    before = [each for each in list_entries(desk) if each.networks == entry.networks]
-    kept = [each for each in list_entries(desk) if not (each in before and (asked.replace or each.own))]
+        Harm(desk, who).check_deny(entry)
+    there = list_entries(desk)
+    before = [each for each in there if each.places == entry.places]
     own = any(each.own for each in before)
-    await _adopt(desk, who, (*kept, structs.replace(entry, own=own)), f"access.{entry.verb}", entry.prefix, before or None, entry)
+    if own and entry.expires:
+        raise BadInputError(f"expires: {entry.prefix} is one of this host's own networks, and stays; leave it out")
+    entry = structs.replace(entry, own=own)
+    kept = [each for each in without_named(there, entry) if not (each in before and (asked.replace or each.own))]
+    await _adopt(desk, who, (*kept, entry), f"access.{entry.verb}", entry.prefix, before or None, entry)
     return entry
 
 
+async def _add_name(desk: Desk, who: Who, wish: Entry, replace: bool) -> Entry:
+    addresses = await look_up(desk, wish.name)
+    there = list_entries(desk)
+    before = [each for each in there if each.name == wish.name]
+    if before and not replace:
+        raise BadInputError(f"prefix: {wish.name} stands on the allow list already; --replace replaces it")
+    if len({each.name for each in there if each.name} | {wish.name}) > MOST_NAMES:
+        raise BadInputError(f"prefix: there are {MOST_NAMES} host names already, which is the most; use addresses")
+    new = with_name(there, wish, addresses)
+    await _adopt(desk, who, new, "access.allow", wish.name, before or None, [each for each in new if each.name == wish.name])
+    return wish
+
+
+def without_named(entries: Iterable[Entry], entry: Entry) -> list[Entry]:
+    """The entries without those that a host name gave to an address that now gets an entry of its own."""
+    places = set(entry.places)
+    return [each for each in entries if not each.name or places.isdisjoint(each.places)]
+
+
 async def remove_entry(desk: Desk, who: Who, prefix: str) -> list[Entry]:
-    """Takes all entries for a prefix off the lists. Raises BadInputError where there is none, or it is the host's own network."""
-    wanted = _entry(AddEntry(verb="deny", prefix=prefix), desk.now()).networks
-    found = [each for each in list_entries(desk) if each.networks == wanted]
+    """Takes all entries for a prefix or a host name off the lists. Raises BadInputError where there is none, or it is the host's own network."""
+    there = list_entries(desk)
+    if name := host_name(prefix):
+        found = [each for each in there if each.name == name]
+    else:
+        try:
+            nets = prefixes(prefix)
+        except ValueError as wrong:
+            raise BadInputError(str(wrong)) from None
+        found = [each for each in there if each.networks == nets]
     if not found:
-        raise BadInputError(f"prefix: there is no entry for {prefix}; gatepost access list shows them all")
+        raise UnknownError(f"prefix: there is no entry for {prefix}; gatepost access list shows them all")
     if any(each.own for each in found):
-        raise BadInputError(f"prefix: {prefix} is one of this host's own networks; it can be changed for a protocol, not removed")
-    await _adopt(desk, who, tuple(each for each in list_entries(desk) if each not in found), "access.remove", prefix, found, None)
+        raise BadInputError(f"prefix: {prefix} is one of this host's own networks; it can be changed (access allow), not removed")
+    if not name and any(each.name for each in found):
+        raise BadInputError(f"prefix: {prefix} stands there for {found[0].name}; remove that name, or deny the address")
+    await _adopt(desk, who, tuple(each for each in there if each not in found), "access.remove", prefix, found, None)
     return found
 
 
 async def _adopt(desk: Desk, who: Who, entries: tuple[Entry, ...], action: str, subject: str, before: object, after: object) -> None:
-    try:
-        check_entries(entries)
-    except ValueError as wrong:
-        raise BadInputError(str(wrong)) from None
     await desk.do(AdoptLists(desk.now(), entries), who, action, subject, before, after)
 
 
-def check_client(desk: Desk, address: str, protocol: Protocol = "smtp", stage: QuestionStage = "connect") -> Checked:
-    """What would happen to a client now, and why. Raises BadInputError where it is no address."""
+def check_client(desk: Desk, address: str, protocol: str = "", stage: str = "connect") -> Checked:
+    """What would happen to a client now, on one protocol or all, and why. Raises BadInputError where it is no address."""
     try:
         found = client(address)
     except ValueError:
         raise BadInputError(f"client: {address!r} is no address") from None
-    if protocol not in PROTOCOLS or stage not in QUESTION_STAGES:
-        raise BadInputError(f"protocol: one of {', '.join(PROTOCOLS)}; stage: one of {', '.join(QUESTION_STAGES)}")
-    verdict = desk.guard.judge(Question(desk.now(), found, protocol, stage))
-    entry = verdict.entry if isinstance(verdict, Allow | Refuse) else None
+    protocols = [each for each in PROTOCOLS if protocol in ("", each)]
+    if not protocols:
+        raise BadInputError(f"protocol: {protocol!r} is none; one of {', '.join(PROTOCOLS)}")
+    asked = next((each for each in QUESTION_STAGES if each == stage), None)
+    if asked is None:
+        raise BadInputError(f"stage: {stage!r} is none; one of {', '.join(QUESTION_STAGES)}")
+    return Checked(client=found, stage=asked, answers=[_answer(desk, Question(desk.now(), found, each, asked)) for each in protocols])
+
+
+def _answer(desk: Desk, question: Question) -> Answer:
+    verdict = desk.guard.judge(question)
     decision = None if isinstance(verdict, Allow) else verdict.decision
-    reason = (decision.rule or decision.reason or "administrator") if decision else ""
-    return Checked(client=found, protocol=protocol, stage=stage, verdict=type(verdict).__name__.lower(), reason=reason, entry=entry)
-
-
-# --- import and export
-
-COLUMNS = ("list", "prefix", "protocols", "detection", "logins", "relay", "expires", "note")
-
-
-def export_entries(desk: Desk) -> str:
-    """The lists as CSV, without the host's own networks as they come."""
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    for entry in list_entries(desk):
-        if entry.own:
-            continue
-        expires = datetime.fromtimestamp(entry.expires // 1_000_000, UTC).isoformat() if entry.expires else ""
-        boxes = ["yes" if box else "no" for box in (entry.detection, entry.logins, entry.relay)]
-        rows.writerow([entry.verb, entry.prefix, " ".join(entry.protocols), *boxes, expires, entry.note])
-    return out.getvalue()
-
-
-async def import_entries(desk: Desk, who: Who, text: str, verb: Verb | None = None, skip_bad: bool = False, dry_run: bool = False) -> Imported:
-    """Adds the entries of a CSV (with the columns that export writes) or of plain lines of prefixes, for which ``verb`` names the list."""
-    entries, bad = _rows(desk, who, text, verb)
-    new = {entry.networks: entry for entry in entries}
-    kept = [each for each in list_entries(desk) if each.networks not in new or not set(each.on) & set(new[each.networks].on)]
-    replaced = len(list_entries(desk)) - len(kept)
-    applied = not dry_run and bool(entries) and (skip_bad or not bad)
-    if applied:
-        await _adopt(desk, who, (*kept, *entries), "access.import", f"{len(entries)} entries", None, None)
-    return Imported(added=len(entries) - replaced, replaced=replaced, bad=bad, applied=applied)
-
-
-def _rows(desk: Desk, who: Who, text: str, verb: Verb | None) -> tuple[list[Entry], list[str]]:
-    found: dict[object, Entry] = {}
-    bad = []
-    lines = text.split("\n")
-    header = lines[0].strip().lower().split(",") if "," in lines[0] and "prefix" in lines[0].lower() else None
-    for number, line in enumerate(lines, 1):
-        bare = line.partition("#")[0].strip() if header is None else line.strip()
-        if not bare or (header is not None and number == 1):
-            continue
-        try:
-            entry = _row(bare, header, verb, desk.now())
-            if entry.verb == "deny":
-                desk.check_harmless(entry.prefix, who)
-            if entry.relay:
-                raise BadInputError("relay: an import never gives the relay box; use gatepost access allow PREFIX --relay")
-            if entry.networks in found:
-                raise BadInputError(f"prefix: {entry.prefix} stands twice in the file")
-        except ValueError as wrong:
-            bad.append(f"line {number}: {wrong}")
-            continue
-        found[entry.networks] = entry
-    return list(found.values()), bad
-
-
-def _row(bare: str, header: list[str] | None, verb: Verb | None, now: int) -> Entry:
-    if header is None:
-        if verb is None:
-            raise BadInputError("list: say whether these are allowed or denied (--allow or --deny), or begin with the line " + ",".join(COLUMNS))
-        return _entry(AddEntry(verb=verb, prefix=bare), now)
-    cells = dict(zip(header, next(csv.reader([bare])), strict=False))
-    listed = cells.get("list", verb or "")
-    if listed not in ("allow", "deny"):
-        raise BadInputError(f"list: {listed!r} is neither allow nor deny")
-    boxes = {name: _box(cells, name, name == "detection") for name in ("detection", "logins", "relay")}
-    protocols = cells.get("protocols", "").split()
-    for name in protocols:
-        if name not in PROTOCOLS:
-            raise BadInputError(f"protocols: {name!r} is none; some of {' '.join(PROTOCOLS)}")
-    expires = cells.get("expires", "")
-    entry = Entry(
-        verb="allow" if listed == "allow" else "deny",
-        prefix=cells.get("prefix", ""),
-        protocols=tuple(protocols),  # type: ignore[arg-type]
-        note=cells.get("note", ""),
-        **boxes,
+    return Answer(
+        protocol=question.protocol,
+        verdict=type(verdict).__name__.lower(),
+        reason=(decision.rule or decision.reason or "administrator") if decision else "",
+        relay=isinstance(verdict, Allow) and question.stage == "relay" and verdict.grants_relay,
+        entry=verdict.entry if isinstance(verdict, Allow | Refuse) else None,
     )
-    return structs.replace(entry, expires=_moment(expires)) if expires else entry
-
-
-def _box(cells: dict[str, str], name: str, default: bool) -> bool:
-    text = cells.get(name, "").strip().lower()
-    if text not in ("", "yes", "no", "true", "false", "1", "0"):
-        raise BadInputError(f"{name}: {text!r} is neither yes nor no")
-    return default if not text else text in ("yes", "true", "1")
-
-
-def _moment(text: str) -> int:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInputError(f"expires: {text!r} is no time; write it like 2027-01-31T00:00:00Z") from None
-    if found.tzinfo is None:
-        raise BadInputError("expires: name its offset, like 2027-01-31T00:00:00Z")
-    return int(found.timestamp()) * 1_000_000

@@ -4,18 +4,19 @@ Job: the deeds of an administrator about holds. Promise: `unblock` clears kernel
 Limits: list entries are access.py's.
 """
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from gatepost.admin.desk import Desk, Who
-from gatepost.core.access import prefixes
-from gatepost.core.decisions import Decision, Release
+from gatepost.admin.desk import Desk, Harm, Who
+from gatepost.core.access import Entry, prefixes
+from gatepost.core.decisions import Decision, Effect, Impose, Question, Refuse, Release
 from gatepost.core.deeds import Hold, Lift, Pause
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
-from gatepost.core.spans import HOUR, Span
-from gatepost.core.subjects import Subject, account, prefix_text
+from gatepost.core.spans import HOUR, SECOND, Span
+from gatepost.core.subjects import Client, Subject, client, name_of, pair, prefix_text
 
 
 class AddBlock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +63,8 @@ class Lifted(Struct, frozen=True, kw_only=True):
 
     released: list[Block]
     grace_until: int = 0
+    denied: Entry | None = None
+    """The deny entry that still keeps it out: lists are not lifted."""
 
 
 def _block(decision: Decision) -> Block:
@@ -89,54 +92,82 @@ def list_blocks(desk: Desk, watched: bool = False) -> list[Block]:
 
 async def add_block(desk: Desk, who: Who, asked: AddBlock) -> Block:
     """Holds an address or network from now on. Raises BadInputError, also where it would hit whom it must not."""
-    if asked.hold_for.us < 1_000_000:
+    if asked.hold_for.us < SECOND:
         raise BadInputError("for: must be 1s or longer")
-    desk.check_harmless(asked.prefix, who)
-    nets = prefixes(asked.prefix)
+    try:
+        nets = prefixes(asked.prefix)
+    except ValueError as wrong:
+        raise BadInputError(str(wrong)) from None
     if len(nets) > 1:
         raise BadInputError("prefix: a range can be denied, not blocked; write it as a prefix, or use gatepost access deny")
-    net = nets[0]
-    by = "client" if net.prefixlen == net.max_prefixlen else "network"
-    now = desk.now()
-    subject = Subject("client" if by == "client" else "network", prefix_text(net))
-    deed = Hold(now, subject, now + asked.hold_for.us, asked.protocols or PROTOCOLS, asked.reason)
-    await desk.do(deed, who, "blocks.add", subject.text, after=asked, reason=asked.reason)
-    return next(block for block in list_blocks(desk) if block.subject == subject.text and not block.rule)
+    protocols = tuple(dict.fromkeys(asked.protocols)) or PROTOCOLS
+    Harm(desk, who).check_hold(nets[0], protocols)
+    subject, now = subject_of(desk, asked.prefix), desk.now()
+    deed = Hold(now, subject, now + asked.hold_for.us, protocols, asked.reason)
+    effects = await desk.do(deed, who, "blocks.add", subject.text, after=asked, reason=asked.reason)
+    return next(_block(each.decision) for each in effects if isinstance(each, Impose))
 
 
 async def unblock(desk: Desk, who: Who, asked: Unblock) -> Lifted:
     """Lifts what holds a subject, clears what was counted of it, and gives grace where asked."""
-    subject = subject_of(asked.subject)
+    subject = subject_of(desk, asked.subject)
     now = desk.now()
     until = now + asked.grace.us if asked.grace.us else 0
-    effects = await desk.do(Lift(now, subject, until), who, "unblock", subject.text, after=asked)
-    return Lifted(released=[_block(each.decision) for each in effects if isinstance(each, Release)], grace_until=until)
+    held = [_block(each) for each in desk.guard.standing.about(name_of(subject), now)]
+    effects = await desk.do(Lift(now, subject, until), who, "unblock", subject.text, held or None, asked)
+    return Lifted(released=_released(effects), grace_until=until, denied=_denied(desk, subject))
 
 
-def subject_of(text: str) -> Subject:
-    """The subject that an administrator names: an address, a prefix, or else an account. Raises BadInputError where it is neither."""
+def _released(effects: Iterable[Effect]) -> list[Block]:
+    return [_block(each.decision) for each in effects if isinstance(each, Release)]
+
+
+def _denied(desk: Desk, subject: Subject) -> Entry | None:
+    """The deny entry that keeps a client or the first address of a network out."""
+    if subject.by not in ("client", "network"):
+        return None
+    first = Client(subject.text.partition("/")[0])
+    verdicts = (desk.guard.judge(Question(desk.now(), first, protocol, "connect")) for protocol in PROTOCOLS)
+    return next((verdict.entry for verdict in verdicts if isinstance(verdict, Refuse) and verdict.entry), None)
+
+
+def subject_of(desk: Desk, text: str) -> Subject:
+    """The subject that an administrator names: an address, a prefix, a pair as lists show it, or else an account. Raises BadInputError."""
     try:
         nets = prefixes(text)
     except ValueError:
-        if "@" not in text and any(mark in text for mark in ".:/"):
-            raise BadInputError(f"subject: {text!r} is no address, prefix or account; write 192.0.2.7, 192.0.2.0/24 or bob@example.org") from None
-        named = account(text)
-        if not named:
-            raise BadInputError("subject: is empty; name an address, a prefix or an account") from None
-        return Subject("account", named)
+        return _pair_of(text) or _account_of(desk, text)
     if len(nets) > 1:
         raise BadInputError("subject: name an address or a prefix, not a range")
-    net = nets[0]
-    return Subject("client" if net.prefixlen == net.max_prefixlen else "network", prefix_text(net))
+    return Subject("client" if nets[0].prefixlen == nets[0].max_prefixlen else "network", prefix_text(nets[0]))
+
+
+def _pair_of(text: str) -> Subject | None:
+    named, word, place = text.rpartition(" from ")
+    if not named or not word:
+        return None
+    try:
+        return Subject("pair", pair(named, client(place)))
+    except ValueError:
+        return None
+
+
+def _account_of(desk: Desk, text: str) -> Subject:
+    if text.replace(".", "").isdigit() or (not any(mark in text for mark in "@\\") and any(mark in text for mark in ":/")):
+        raise BadInputError(f"subject: {text!r} is no address, prefix or account; write 192.0.2.7, 192.0.2.0/24 or bob@example.org")
+    named = desk.canonical(text)
+    if not named:
+        raise BadInputError("subject: is empty; name an address, a prefix or an account")
+    return Subject("account", named)
 
 
 async def pause(desk: Desk, who: Who, asked: PauseFor) -> Lifted:
     """Lifts all holds of rules everywhere; counting goes on."""
-    if asked.hold_for.us < 1_000_000:
+    if asked.hold_for.us < SECOND:
         raise BadInputError("for: must be 1s or longer")
     now = desk.now()
     effects = await desk.do(Pause(now, now + asked.hold_for.us), who, "pause", after=asked)
-    return Lifted(released=[_block(each.decision) for each in effects if isinstance(each, Release)], grace_until=now + asked.hold_for.us)
+    return Lifted(released=_released(effects), grace_until=now + asked.hold_for.us)
 
 
 async def resume(desk: Desk, who: Who) -> None:

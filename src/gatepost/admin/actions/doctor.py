@@ -8,10 +8,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from gatepost.admin.actions.status import Feed, status
+from gatepost.admin.actions.status import Feed, Name, status
 from gatepost.admin.desk import Desk, Source
 from gatepost.core.decisions import Allow, Question
 from gatepost.core.subjects import Client
+from gatepost.pipeline.mirrors import MirrorState
 
 Verdict = Literal["well", "look", "bad"]
 
@@ -19,6 +20,7 @@ AHEAD = 5_000_000
 """Microseconds that a line may be ahead of the clock."""
 SILENT = 3_600_000_000
 """Microseconds after which an inlet that tells nothing is worth a look."""
+NO_LOG = 'name one in gatepost.toml: [[logfile]] path = "/var/log/mail.log"'
 ENOUGH = 200
 """Facts of a protocol from which on shares mean something."""
 
@@ -45,32 +47,44 @@ class Finding(Struct, frozen=True, kw_only=True):
 def doctor(desk: Desk) -> list[Finding]:
     """Looks at everything; the worst first."""
     now = status(desk)
-    found = [Finding(what="guard", verdict="bad", said=problem) for problem in now.problems]
+    told = {f"{each.name}: {each.problem}" for each in now.sources} | {f"{each.name}: {each.problem}" for each in now.mirrors}
+    told |= set(desk.unresolved.values())
+    found = [Finding(what="guard", verdict="bad", said=problem) for problem in now.problems if problem not in told]
     found += [each for source in now.sources for each in _source(source, now.now)]
     if not now.sources:
-        found.append(
-            Finding(what="inlets", verdict="bad", said="no log is read", cure='name one in gatepost.toml: [[logfile]] path = "/var/log/mail.log"')
-        )
-    for mirror in now.mirrors:
-        if mirror.working and mirror.decided != mirror.enforced:
-            said = f"{mirror.decided} decided, {mirror.enforced} enforced"
-            found.append(
-                Finding(
-                    what=mirror.name, verdict="look", said=said, cure="it mends itself within seconds; if not, look at nft list table inet gatepost"
-                )
-            )
-        elif mirror.working:
-            found.append(
-                Finding(what=mirror.name, verdict="well", said=f"{mirror.enforced} elements in force; {mirror.mended} mended since the start")
-            )
-    found += [_feed(desk, feed) for feed in now.feeds if feed.mode != "off"]
+        found.append(Finding(what="inlets", verdict="bad", said="no log is read", cure=NO_LOG))
+    found += [_mirror(mirror) for mirror in now.mirrors]
+    if not now.store.problem:
+        found.append(Finding(what="store", verdict="well", said=f"{now.store.written:,} entries written, {now.store.waiting:,} wait"))
+    found += [_name(each) for each in now.names]
+    found += _feeds(desk, now.feeds)
     found += _hidden_clients(desk)
+    if now.paused_until:
+        said = "paused: rules hold nothing"
+        found.append(Finding(what="rules", verdict="look", said=said, cure="gatepost resume ends it"))
     order = {"bad": 0, "look": 1, "well": 2}
     return sorted(found, key=lambda each: order[each.verdict])
 
 
+def _mirror(mirror: MirrorState) -> Finding:
+    if not mirror.working or mirror.problem:
+        return Finding(what=mirror.name, verdict="bad", said=mirror.problem or "it enforces nothing", cure="until then blocks are recorded only")
+    if mirror.decided != mirror.enforced:
+        said = f"{mirror.decided:,} decided, {mirror.enforced:,} enforced"
+        return Finding(what=mirror.name, verdict="look", said=said, cure="it mends itself within seconds; if not: nft list table inet gatepost")
+    return Finding(what=mirror.name, verdict="well", said=f"{mirror.enforced:,} in force, {mirror.mended:,} mended since the start")
+
+
+def _name(name: Name) -> Finding:
+    if name.problem:
+        return Finding(what=name.name, verdict="look", said=name.problem, cure=f"mend the name, or: gatepost access remove {name.name}")
+    return Finding(what=name.name, verdict="well", said=f"stands for {', '.join(name.addresses) or 'addresses that have entries of their own'}")
+
+
 def _source(source: Source, now: int) -> list[Finding]:
     found = []
+    if source.problem or not source.reading:
+        found.append(Finding(what=source.name, verdict="bad", said=source.problem or "is not read", cure="is it there, and may gatepost read it?"))
     if source.last > now + AHEAD:
         said = f"its lines are {(source.last - now) // 1_000_000} s ahead of the clock"
         found.append(Finding(what=source.name, verdict="bad", said=said, cure="set the clock (NTP), or the zone of its stamps: [logs] timezone"))
@@ -79,32 +93,44 @@ def _source(source: Source, now: int) -> list[Finding]:
         found.append(
             Finding(what=source.name, verdict="look", said=said, cure="is this the log that the mail server writes? gatepost parse FILE tells")
         )
-    elif source.reading:
-        found.append(
-            Finding(what=source.name, verdict="well", said=f"{source.lines:,} lines, {source.facts:,} facts, {source.lag_bytes:,} bytes behind")
-        )
+    elif source.reading and not source.problem:
+        said = f"{source.lines:,} lines, {source.facts:,} facts, {source.lag_bytes:,} bytes behind"
+        found.append(Finding(what=source.name, verdict="well", said=said))
     if source.lines > ENOUGH and source.understood < 0.9:
         said = f"only {source.understood:.0%} of its mail lines are understood"
         found.append(Finding(what=source.name, verdict="look", said=said, cure="gatepost parse FILE shows which are not"))
     return found
 
 
-def _feed(desk: Desk, feed: Feed) -> Finding:
-    what = f"{feed.rule} on {feed.protocol}"
-    if feed.facts:
-        return Finding(what=what, verdict="well", said=f"fed: {feed.facts:,} {feed.kind} since the start")
-    cure = next((CURES[daemon, feed.kind] for daemon in desk.daemons if (daemon, feed.kind) in CURES), "")
-    return Finding(what=what, verdict="look", said=f"not fed: no {feed.kind} has come since the start", cure=cure)
+def _feeds(desk: Desk, feeds: list[Feed]) -> list[Finding]:
+    """A finding for each kind of fact and protocol: rules that count the same are fed by the same."""
+    rules: dict[tuple[str, str], list[str]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for feed in feeds:
+        if feed.mode != "off":
+            rules.setdefault((feed.kind, feed.protocol), []).append(feed.rule)
+            counts[feed.kind, feed.protocol] = feed.facts
+    return [_feed(desk, kind, protocol, count, ", ".join(rules[kind, protocol])) for (kind, protocol), count in counts.items()]
+
+
+def _feed(desk: Desk, kind: str, protocol: str, count: int, rules: str) -> Finding:
+    what = f"{kind} on {protocol}"
+    if count:
+        return Finding(what=what, verdict="well", said=f"{count:,} since the start, for {rules}")
+    cure = next((CURES[daemon, kind] for daemon in desk.daemons if (daemon, kind) in CURES), "")
+    return Finding(what=what, verdict="look", said=f"not fed: none has come since the start, for {rules}", cure=cure)
 
 
 def _hidden_clients(desk: Desk) -> list[Finding]:
     """A trusted address that makes more than half of a protocol's facts is a proxy that hides the clients."""
     found = []
     for protocol, clients in desk.guard.stats.busiest.items():
-        total = sum(clients.values())
-        (client, count), *_ = clients.most_common(1)
+        total = sum(count for (_, on), count in desk.guard.stats.facts.items() if on == protocol)
+        client, count = max(clients.items(), key=lambda each: each[1], default=("", 0))
+        if total < ENOUGH or count * 2 <= total:
+            continue
         verdict = desk.guard.judge(Question(desk.now(), Client(client), protocol, "connect"))  # type: ignore[arg-type]
-        if total >= ENOUGH and count * 2 > total and isinstance(verdict, Allow) and verdict.entry is not None:
+        if isinstance(verdict, Allow) and verdict.entry is not None:
             said = f"{client}, which is trusted ({verdict.entry}), makes {count / total:.0%} of all facts: the clients' addresses are lost behind it"
             cure = "have the proxy hand the address on (PROXY protocol or XCLIENT), and the server take it"
             found.append(Finding(what=protocol, verdict="bad", said=said, cure=cure))

@@ -45,17 +45,22 @@ def _families(desk: Desk) -> Iterator[Family]:
     """Name, help, labels and samples of each."""
     now, guard = status(desk), desk.guard
     facts = guard.stats.facts.items()
-    yield "up", "1 where nothing needs attention.", (), [((), float(now.ok))]
+    yield "ok", "1 where nothing needs attention.", (), [((), float(now.ok))]
     yield "facts_total", "Facts that came in.", ("kind", "protocol"), [((kind_name(k.__name__), p), n) for (k, p), n in facts]
     yield "decisions_total", "Decisions made.", (), [((), guard.order.engine.numbered)]
     yield "standing", "Decisions that hold now.", ("rule",), [((rule,), count) for rule, count in now.decisions.items()]
     yield "watched", "Decisions that stand and hold nothing.", (), [((), now.watched)]
     yield "turned_away_total", "Facts not counted because their client is held.", (), [((), guard.order.engine.turned_away)]
     yield "dropped_total", "What was dropped to stay within limits, or came too late.", ("what",), [((k,), v) for k, v in now.dropped.items()]
+    yield "entries", "Entries of the deny and allow lists.", (), [((), now.entries)]
+    for name, text, field in _OF_STORE:
+        yield name, text, (), [((), float(getattr(now.store, field)))]
+    yield "journal_lag_seconds", "For how long the oldest entry has waited to be written.", (), [((), now.store.lag_us / 1e6)]
     yield "paused", "1 while rules hold nothing.", (), [((), float(bool(now.paused_until)))]
     for name, text, field in _OF_SOURCES:
         yield name, text, ("inlet",), [((each.name,), float(getattr(each, field))) for each in now.sources]
-    yield "inlet_last_seconds", "When the newest line was written.", ("inlet",), [((each.name,), each.last / 1e6) for each in now.sources]
+    lasts = [((each.name,), each.last / 1e6) for each in now.sources]
+    yield "inlet_last_line_timestamp_seconds", "When the newest line was written.", ("inlet",), lasts
     for name, text, field in _OF_MIRRORS:
         yield name, text, ("mirror",), [((each.name,), float(getattr(each, field))) for each in now.mirrors]
 
@@ -72,4 +77,10 @@ _OF_MIRRORS = (
     ("mirror_enforced", "Elements that were there at the last look.", "enforced"),
     ("mirror_mended_total", "Differences found and mended.", "mended"),
     ("mirror_unenforced", "Decisions that it cannot carry out.", "unenforced"),
+)
+_OF_STORE = (
+    ("journal_waiting", "Entries that wait to be written.", "waiting"),
+    ("journal_written_total", "Entries written.", "written"),
+    ("journal_failures_total", "How often the store refused.", "failures"),
+    ("journal_dropped_total", "Entries lost because the store failed for too long.", "dropped"),
 )

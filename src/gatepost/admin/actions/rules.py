@@ -5,12 +5,15 @@ not overwrite each other (``version``). Limits: rules live in the engine's state
 """
 
 import zlib
+from collections import Counter
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, structs
 
 from gatepost.admin.desk import Desk, Who
+from gatepost.admin.faults import StaleError, UnknownError
 from gatepost.core.deeds import AdoptRules
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Mode, Preset, Rule, check_rules, sentence
@@ -50,15 +53,15 @@ def version_of(rules: tuple[Rule, ...]) -> str:
 def list_rules(desk: Desk) -> Listed:
     """The rules in force."""
     engine = desk.guard.order.engine
-    standing = [each.rule for each in desk.guard.standing.decisions(desk.now())]
-    shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing.count(rule.name)) for rule in engine.rules)
+    standing = Counter(each.rule for each in desk.guard.standing.decisions(desk.now()))
+    shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing[rule.name]) for rule in engine.rules)
     return Listed(version=version_of(engine.rules), rules=shown, brake=engine.brake)
 
 
 def _rules(desk: Desk, version: str) -> tuple[Rule, ...]:
     rules = desk.guard.order.engine.rules
     if version and version != version_of(rules):
-        raise BadInputError(f"version: the rules were changed meanwhile (they are {version_of(rules)}, not {version}); look again and repeat")
+        raise StaleError(f"version: the rules were changed meanwhile (they are {version_of(rules)}, not {version}); look again and repeat")
     return rules
 
 
@@ -66,7 +69,9 @@ def _find(rules: tuple[Rule, ...], name: str) -> Rule:
     for rule in rules:
         if rule.name == name:
             return rule
-    raise BadInputError(f"name: there is no rule {name!r}; one of {', '.join(rule.name for rule in rules)}")
+    near = get_close_matches(name, [rule.name for rule in rules], 1)
+    cure = f"did you mean {near[0]}?" if near else f"one of {', '.join(rule.name for rule in rules) or 'none'}"
+    raise UnknownError(f"name: there is no rule {name!r}; {cure}")
 
 
 async def _adopt(desk: Desk, who: Who, rules: tuple[Rule, ...], action: str, subject: str, before: Any, after: Any) -> Listed:
@@ -84,7 +89,7 @@ async def set_rule(desk: Desk, who: Who, name: str, changes: dict[str, Any], ver
     known = {rule.name: rule for rule in rules}
     before = known.get(name)
     fields = msgspec.to_builtins(before, enc_hook=encode_span) if before else {"name": name}
-    fields |= {key: value.split(",") if key == "on" and isinstance(value, str) else value for key, value in changes.items()}
+    fields = _changed(fields, changes)
     try:
         rule = msgspec.convert(fields, Rule, dec_hook=decode_span, strict=False)
     except msgspec.ValidationError as wrong:
@@ -95,35 +100,49 @@ async def set_rule(desk: Desk, who: Who, name: str, changes: dict[str, Any], ver
     return await _adopt(desk, who, new, "rules.set", name, before, rule)
 
 
-async def set_mode(desk: Desk, who: Who, name: str, mode: Mode) -> Listed:
+def _changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a rule with changes; ``on`` may be words, and ``where.reason`` one field of ``where``."""
+    found = dict(fields)
+    for key, value in changes.items():
+        outer, dot, inner = key.partition(".")
+        if key == "on" and isinstance(value, str):
+            found[key] = value.replace(",", " ").split()
+        elif dot and outer == "where":
+            found[outer] = dict(found.get(outer, {})) | {inner: value}
+        else:
+            found[key] = value
+    return found
+
+
+async def set_mode(desk: Desk, who: Who, name: str, mode: Mode, version: str = "") -> Listed:
     """Has a rule enforce, observe, or do nothing."""
-    rules = _rules(desk, "")
+    rules = _rules(desk, version)
     before = _find(rules, name)
     after = structs.replace(before, mode=mode)
     return await _adopt(desk, who, tuple(after if each is before else each for each in rules), f"rules.{mode}", name, before, after)
 
 
-async def remove_rule(desk: Desk, who: Who, name: str) -> Listed:
+async def remove_rule(desk: Desk, who: Who, name: str, version: str = "") -> Listed:
     """Takes a rule away; what it held is released."""
-    rules = _rules(desk, "")
+    rules = _rules(desk, version)
     before = _find(rules, name)
     return await _adopt(desk, who, tuple(each for each in rules if each is not before), "rules.remove", name, before, None)
 
 
-async def adopt_preset(desk: Desk, who: Who, preset: Preset) -> Listed:
+async def adopt_preset(desk: Desk, who: Who, preset: Preset, version: str = "") -> Listed:
     """Replaces all rules by those of a preset."""
     if preset not in PRESETS:
-        raise BadInputError(f"preset: {preset!r} is none; one of {', '.join(PRESETS)}")
-    before = desk.guard.order.engine.rules
+        raise UnknownError(f"preset: {preset!r} is none; one of {', '.join(PRESETS)}")
+    before = _rules(desk, version)
     return await _adopt(desk, who, PRESETS[preset], "rules.preset", preset, before, PRESETS[preset])
 
 
-async def reset_rule(desk: Desk, who: Who, name: str) -> Listed:
+async def reset_rule(desk: Desk, who: Who, name: str, version: str = "") -> Listed:
     """Gives a rule back the numbers that it came with."""
     shipped = next((rule for preset in ("standard", "strict") for rule in PRESETS[preset] if rule.name == name), None)
     if shipped is None:
-        raise BadInputError(f"name: {name!r} came with no preset; it cannot be reset")
-    rules = desk.guard.order.engine.rules
+        raise UnknownError(f"name: {name!r} came with no preset; it cannot be reset")
+    rules = _rules(desk, version)
     before = next((each for each in rules if each.name == name), None)
     new = tuple(shipped if each is before else each for each in rules) if before else (*rules, shipped)
     return await _adopt(desk, who, new, "rules.reset", name, before, shipped)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gatepost.admin.desk import Desk, Source
 from gatepost.core.counters import KIND_OF
-from gatepost.core.facts import kind_name
+from gatepost.core.facts import Held, kind_name
 from gatepost.pipeline.mirrors import MirrorState
 
 
@@ -23,6 +23,27 @@ class Feed(Struct, frozen=True, kw_only=True):
     last: int
     """When the newest was; 0: none yet."""
     mode: str
+
+
+class StoreState(Struct, frozen=True, kw_only=True):
+    """How the journal is doing."""
+
+    written: int
+    """Entries since the start."""
+    waiting: int
+    lag_us: int
+    """For how long the oldest of them has waited."""
+    failures: int
+    dropped: int
+    problem: str = ""
+
+
+class Name(Struct, frozen=True, kw_only=True):
+    """A host name of the allow list."""
+
+    name: str
+    addresses: list[str]
+    problem: str = ""
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -42,8 +63,11 @@ class Status(Struct, frozen=True, kw_only=True):
     paused_until: int
     sources: list[Source]
     mirrors: list[MirrorState]
+    store: StoreState
+    names: list[Name]
     feeds: list[Feed]
     dropped: dict[str, int]
+    """What was dropped to stay within limits, or came too late."""
     entries: int
     """Entries of the deny and allow lists, the own ones included."""
 
@@ -66,7 +90,11 @@ def status(desk: Desk) -> Status:
         *desk.problems(),
         *(f"{source.name}: {source.problem}" for source in sources if source.problem),
         *(f"{mirror.name}: {mirror.problem}" for mirror in mirrors if mirror.problem),
+        *desk.unresolved.values(),
     ]
+    store = _store(desk)
+    if store.problem and not any(store.problem in problem for problem in problems):
+        problems.append(f"state: {store.problem}")
     return Status(
         ok=not problems,
         problems=problems,
@@ -79,10 +107,32 @@ def status(desk: Desk) -> Status:
         paused_until=engine.paused_until if engine.paused_until > now else 0,
         sources=sources,
         mirrors=mirrors,
+        store=store,
+        names=_names(desk),
         feeds=_feeds(desk),
-        dropped={name: count for name, count in engine.pressure.items() if count},
+        dropped=dict(engine.pressure),
         entries=len(engine.lists.entries),
     )
+
+
+def _store(desk: Desk) -> StoreState:
+    journal = desk.guard.journal
+    return StoreState(
+        written=journal.written,
+        waiting=journal.depth,
+        lag_us=journal.lag,
+        failures=journal.failures,
+        dropped=journal.dropped,
+        problem=journal.problem,
+    )
+
+
+def _names(desk: Desk) -> list[Name]:
+    found: dict[str, list[str]] = {}
+    for entry in desk.guard.standing.entries():
+        if entry.name:
+            found.setdefault(entry.name, []).extend([entry.prefix] if entry.prefix else [])
+    return [Name(name=name, addresses=addresses, problem=desk.unresolved.get(name, "")) for name, addresses in found.items()]
 
 
 def _feeds(desk: Desk) -> list[Feed]:
@@ -90,6 +140,8 @@ def _feeds(desk: Desk) -> list[Feed]:
     found = []
     for rule in desk.guard.order.engine.rules:
         kind = KIND_OF[rule.counts]
+        if kind is Held:
+            continue  # no inlet feeds it: the engine itself makes these
         for protocol in rule.on:
             count, last = stats.facts[kind, protocol], stats.last.get((kind, protocol), 0)
             found.append(Feed(rule=rule.name, protocol=protocol, kind=kind_name(kind.__name__), facts=count, last=last, mode=rule.mode))

@@ -4,6 +4,7 @@ Job: listen where root and the group gatepost may ask. Promise: the socket has i
 replaced, one that answers is not. Limits: TCP listeners come with the console.
 """
 
+import asyncio
 import contextlib
 import grp
 import os
@@ -29,14 +30,10 @@ class _Server(uvicorn.Server):
 
 def listen(path: Path) -> socket.socket:
     """A listening unix socket, 0660, for root and the group gatepost where there is one. Raises BadInputError where it cannot be made."""
+    found = socket.socket(socket.AF_UNIX)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if path.is_socket():
-            with socket.socket(socket.AF_UNIX) as probe:
-                if probe.connect_ex(str(path)) == 0:
-                    raise BadInputError("somebody answers there already; stop the other gatepost, or name another socket", str(path))
-            path.unlink()
-        found = socket.socket(socket.AF_UNIX)
+        _make_room(path)
         before = os.umask(0o117)
         try:
             found.bind(str(path))
@@ -44,13 +41,35 @@ def listen(path: Path) -> socket.socket:
             os.umask(before)
         with contextlib.suppress(KeyError, PermissionError):
             os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+        found.listen(64)
     except OSError as wrong:
-        raise BadInputError(f"cannot listen there: {wrong.strerror}", str(path)) from None
-    found.listen(64)
+        found.close()
+        raise BadInputError(f'cannot listen there: {wrong.strerror or wrong}; name another path: socket = "..."', str(path)) from None
+    except BadInputError:
+        found.close()
+        raise
     return found
 
 
+def _make_room(path: Path) -> None:
+    """Takes a socket away that was left behind. Raises BadInputError where it is alive, or no socket."""
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise BadInputError("is there and no socket; remove it, or name another path", str(path))
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise BadInputError("somebody answers there already; stop the other gatepost, or name another socket", str(path))
+    path.unlink()
+
+
 async def serve(application: Starlette, listening: socket.socket) -> None:
-    """Answers until it is cancelled."""
-    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    await _Server(config).serve([listening])
+    """Answers until it is cancelled; then what is being answered has a second to end."""
+    server = _Server(uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1))
+    working = asyncio.ensure_future(server.serve([listening]))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await working
+        raise

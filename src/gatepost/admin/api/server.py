@@ -4,21 +4,24 @@ Job: read a request, ask the action, write its answer. Promise: bad input is a p
 the audit trail under the name of who asked. Limits: who may is decided by the socket's permissions.
 """
 
-import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gatepost.admin.actions import access, blocks, rules
+from gatepost.admin.actions import access, blocks, lists, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
 from gatepost.admin.desk import Desk, Who
+from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import decode_span, encode_span
 from gatepost.wire.explain import explain
@@ -29,52 +32,93 @@ LARGEST = 32 * 1024 * 1024
 """Bytes of a body at most: a list of a hundred thousand entries has room."""
 
 
+CODES: dict[type[BadInputError], int] = {UnknownError: 404, StaleError: 412, TooLargeError: 413}
+"""What each kind of bad input is answered with; 422 all others."""
+
+NOT_KEPT = "X-Gatepost-Warning"
+"""The header that tells what is in force but could not be stored."""
+
+
 def application(desk: Desk) -> Starlette:
     """The API over a desk."""
-    return Starlette(routes=[Route(path, _endpoint(desk, handler), methods=[method]) for method, path, handler in ROUTES])
+    routes = [Route(path, _endpoint(desk, handler), methods=[method]) for method, path, handler in ROUTES]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _not_found, Exception: _our_fault})
 
 
 def _endpoint(desk: Desk, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        who = Who(request.headers.get("x-gatepost-user", "unknown")[:100], request.headers.get("x-gatepost-from", "")[:100])
+        user, away = (unquote(request.headers.get(name, "")) for name in ("x-gatepost-user", "x-gatepost-from"))
         try:
-            found = await handler(desk, who, request)
+            found = await handler(desk, Who(user[:100] or "unknown", away[:100]), request)
         except BadInputError as wrong:
-            return _problem(422, wrong)
-        if isinstance(found, Response):
-            return found
-        return Response(msgspec.json.encode(found, enc_hook=encode_span), media_type="application/json")
+            return _bad_input(wrong)
+        if not isinstance(found, Response):
+            found = Response(msgspec.json.encode(found, enc_hook=encode_span), media_type="application/json")
+        if request.method != "GET" and desk.guard.journal.problem:
+            found.headers[NOT_KEPT] = f"in force, but not stored: {desk.guard.journal.problem}".encode("ascii", "replace").decode()[:500]
+        return found
 
     return endpoint
 
 
-def _problem(code: int, wrong: BadInputError) -> Response:
+def _bad_input(wrong: BadInputError) -> Response:
     field, colon, _ = wrong.said.partition(": ")
-    body = {"type": "about:blank", "title": "Bad input", "status": code, "detail": str(wrong)}
-    if colon and field.replace("_", "").replace(".", "").replace(", ", "").isalnum():
-        body["field"] = field
-    return Response(json.dumps(body), code, media_type="application/problem+json")
+    named = bool(colon) and field.replace("_", "").replace(".", "").replace("-", "").replace(", ", "").isalnum()
+    return _problem(CODES.get(type(wrong), 422), str(wrong), field if named else "")
+
+
+def _problem(code: int, detail: str, field: str = "") -> Response:
+    """An error as RFC 9457 has it."""
+    body = {"type": "about:blank", "title": HTTPStatus(code).phrase, "status": code, "detail": detail} | ({"field": field} if field else {})
+    return Response(msgspec.json.encode(body), code, media_type="application/problem+json")
+
+
+async def _not_found(request: Request, wrong: Exception) -> Response:
+    """What no route answers."""
+    code = wrong.status_code if isinstance(wrong, HTTPException) else 404
+    path = request.url.path
+    if code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return _problem(code, f"{path} is not there; docs/api.md lists what is")
+    allowed = ", ".join(sorted(method for method, route, _ in ROUTES if _fits(route, path)))
+    answer = _problem(code, f"{path} takes {allowed}, not {request.method}")
+    answer.headers["Allow"] = allowed
+    return answer
+
+
+def _fits(route: str, path: str) -> bool:
+    wanted, given = route.split("/"), path.split("/")
+    return len(wanted) == len(given) and all(want.startswith("{") or want == got for want, got in zip(wanted, given, strict=True))
+
+
+async def _our_fault(request: Request, wrong: Exception) -> Response:
+    """Whatever we did not foresee; the daemon's own log has the trace."""
+    return _problem(500, f"gatepost failed at this ({type(wrong).__name__}); its log has the trace. Please report it")
 
 
 async def _body(request: Request) -> bytes:
-    data = b""
+    told = request.headers.get("content-length", "0")
+    if told.isdigit() and int(told) > LARGEST:
+        raise TooLargeError(f"body: longer than {LARGEST} bytes")
+    data = bytearray()
     async for piece in request.stream():
         data += piece
         if len(data) > LARGEST:
-            raise BadInputError(f"body: longer than {LARGEST} bytes")
-    return data
+            raise TooLargeError(f"body: longer than {LARGEST} bytes")
+    return bytes(data)
 
 
 async def _asked(request: Request, kind: type[Any]) -> Any:
     """The body of a request as a declaration. Raises BadInputError with the field."""
     data = await _body(request)
     try:
-        plain = json.loads(data or b"{}")
-    except ValueError:
+        plain = msgspec.json.decode(data or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadInputError("body: is no JSON") from None
     try:
         return msgspec.convert(plain, kind, dec_hook=decode_span)
     except msgspec.ValidationError as wrong:
+        if not isinstance(plain, dict):
+            raise BadInputError("body: must be a JSON object") from None
         raise BadInputError(explain(str(wrong), kind, plain)[0]) from None
 
 
@@ -135,49 +179,53 @@ async def _remove_entry(desk: Desk, who: Who, request: Request) -> Any:
 
 async def _check_client(desk: Desk, who: Who, request: Request) -> Any:
     asked = request.query_params
-    protocol, stage = asked.get("protocol", "smtp"), asked.get("stage", "connect")
-    return access.check_client(desk, asked.get("client", ""), protocol, stage)  # type: ignore[arg-type]  # it checks both
+    return access.check_client(desk, asked.get("client", ""), asked.get("protocol", ""), asked.get("stage", "connect"))
 
 
 async def _import_entries(desk: Desk, who: Who, request: Request) -> Any:
     asked = request.query_params
-    verb = asked.get("list") or None
-    return await access.import_entries(desk, who, await _text(request), verb, "skip_bad" in asked, "dry_run" in asked)  # type: ignore[arg-type]
+    boxes = {name: name in asked for name in ("skip_bad", "dry_run", "confirm_relay")}
+    return await lists.import_entries(desk, who, await _text(request), asked.get("list", ""), **boxes)
 
 
 async def _export_entries(desk: Desk, who: Who, request: Request) -> Any:
-    return PlainTextResponse(access.export_entries(desk), media_type="text/csv")
+    return PlainTextResponse(lists.export_entries(desk), media_type="text/csv")
 
 
 async def _rules(desk: Desk, who: Who, request: Request) -> Any:
     return rules.list_rules(desk)
 
 
+def _version(request: Request) -> str:
+    """The version that a change must find, where the caller names one (RFC 9110, 13.1.1)."""
+    return request.headers.get("if-match", "").strip().removeprefix("W/").strip('"').replace("*", "")
+
+
 async def _set_rule(desk: Desk, who: Who, request: Request) -> Any:
     changes = await _asked(request, dict[str, Any])
-    return await rules.set_rule(desk, who, request.path_params["name"], changes, request.headers.get("if-match", "").strip('"'))
+    return await rules.set_rule(desk, who, request.path_params["name"], changes, _version(request))
 
 
 async def _remove_rule(desk: Desk, who: Who, request: Request) -> Any:
-    return await rules.remove_rule(desk, who, request.path_params["name"])
+    return await rules.remove_rule(desk, who, request.path_params["name"], _version(request))
 
 
 async def _reset_rule(desk: Desk, who: Who, request: Request) -> Any:
-    return await rules.reset_rule(desk, who, request.path_params["name"])
+    return await rules.reset_rule(desk, who, request.path_params["name"], _version(request))
 
 
 async def _preset(desk: Desk, who: Who, request: Request) -> Any:
-    return await rules.adopt_preset(desk, who, request.path_params["preset"])
+    return await rules.adopt_preset(desk, who, request.path_params["preset"], _version(request))
 
 
 async def _mode(desk: Desk, who: Who, request: Request) -> Any:
     asked: rules.SetMode = await _asked(request, rules.SetMode)
-    return await rules.set_mode(desk, who, request.path_params["name"], asked.mode)
+    return await rules.set_mode(desk, who, request.path_params["name"], asked.mode, _version(request))
 
 
 async def _import_rules(desk: Desk, who: Who, request: Request) -> Any:
     name = request.query_params.get("name", "rules")
-    return await rules.import_rules(desk, who, await _text(request), name, request.headers.get("if-match", "").strip('"'))
+    return await rules.import_rules(desk, who, await _text(request), name, _version(request))
 
 
 async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
@@ -185,13 +233,15 @@ async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _audit(desk: Desk, who: Who, request: Request) -> Any:
-    asked = request.query_params
-    if not all(asked.get(name, "0").isdigit() for name in ("limit", "before")):
-        raise BadInputError("limit, before: whole numbers")
-    return [
-        {"number": number, "audit": line}
-        for number, line in desk.store.audit(min(int(asked.get("limit", "100")), 1000), int(asked.get("before", "0")))
-    ]
+    limit, before = _number(request, "limit", 100), _number(request, "before", 0)
+    return [{"number": number, "audit": line} for number, line in desk.store.audit(min(limit, 1000), before)]
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise BadInputError(f"{name}: {text!r} is no whole number")
+    return int(text)
 
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from gatepost.core.decisions import Brake, Effect
+from gatepost.core.subjects import name_of
 from gatepost.outlets.nftables.link import Link, LinkLostError
 from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Read, Reply, Request, Seen, Stop
 from gatepost.outlets.nftables.model import Change, Look, Model
@@ -67,9 +68,9 @@ class NftablesMirror:
 
     def mark(self, effects: Iterable[Effect]) -> None:
         """These effects came up; look at what stands for their subjects. Returns at once."""
-        texts = [effect.decision.subject.text for effect in effects if not isinstance(effect, Brake)]
-        if texts:
-            self._dirty.update(dict.fromkeys(texts))
+        names = [name_of(effect.decision.subject) for effect in effects if not isinstance(effect, Brake)]
+        if names:
+            self._dirty.update(dict.fromkeys(names))
             self._noted()
 
     def mark_lists(self) -> None:
@@ -150,11 +151,11 @@ class NftablesMirror:
 
     async def _flush(self) -> None:
         """Puts all that is marked in force, in one transaction."""
-        upto, texts, lists = self._marked, self._dirty, self._lists_dirty
+        upto, names, lists = self._marked, self._dirty, self._lists_dirty
         self._dirty, self._lists_dirty = {}, False
         at, model = self._now(), self._model
         known = len(model.keys)
-        change = model.subjects(texts, at)
+        change = model.subjects(names, at)
         if lists or model.graces_changed(at):
             model.relist(at, change)
             lists = True
@@ -164,7 +165,7 @@ class NftablesMirror:
                 await self._apply(model.message(change, at, layout=layout), change)
             except (_TroubleError, LinkLostError):
                 # To be put, and told as settled, when the table is built anew.
-                self._dirty, self._lists_dirty = texts | self._dirty, self._lists_dirty or lists
+                self._dirty, self._lists_dirty = names | self._dirty, self._lists_dirty or lists
                 raise
         self._state.enforced = len(model) if self._built.is_set() else 0
         if self._settings.destroy_sockets:
@@ -192,21 +193,21 @@ class NftablesMirror:
         layout = model.layout()
         self._lists_dirty = False
         done = await self._apply(model.message(lists, at, layout=layout), lists)
-        texts = list(dict.fromkeys(decision.subject.text for decision in self._standing.holds(at)))
+        names = list(dict.fromkeys(name_of(decision.subject) for decision in self._standing.holds(at)))
         if not self._dirty:
             self._settle(upto)
-        await self._put_all(texts, done.fresh)
+        await self._put_all(names, done.fresh)
         if not done.fresh:
             await self._deep(counted=False)
         self._working()
 
-    async def _put_all(self, texts: list[str], fresh: bool) -> None:
+    async def _put_all(self, names: list[str], fresh: bool) -> None:
         """Puts what holds some subjects, by slices; the next is made while the helper works on the one before."""
         sent: asyncio.Task[None] | None = None
         try:
-            for start in range(0, len(texts), SLICE):
+            for start in range(0, len(names), SLICE):
                 await self._between()
-                message, change = self._slice(texts[start : start + SLICE], fresh)
+                message, change = self._slice(names[start : start + SLICE], fresh)
                 if sent is not None:
                     await sent
                 sent = asyncio.create_task(self._send(message, change))
@@ -217,10 +218,10 @@ class NftablesMirror:
                 sent.cancel()
         await self._between()
 
-    def _slice(self, texts: list[str], fresh: bool) -> tuple[Apply, Change]:
+    def _slice(self, names: list[str], fresh: bool) -> tuple[Apply, Change]:
         at, model = self._now(), self._model
         known = len(model.keys)
-        change = model.subjects(texts, at)
+        change = model.subjects(names, at)
         layout = model.layout() if len(model.keys) != known else None
         # Where an earlier run's elements stand, the look that follows puts what is missing.
         return model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change

@@ -62,11 +62,11 @@ class Model:
 
     # --- what became dirty
 
-    def subjects(self, texts: Iterable[str], at: int) -> Change:
-        """What must change for some subjects."""
+    def subjects(self, names: Iterable[str], at: int) -> Change:
+        """What must change for some subjects, named as `name_of` names them."""
         change = Change()
-        for text in texts:
-            self._subject(text, self._standing.about(text, at), at, change)
+        for name in names:
+            self._subject(name, self._standing.about(name, at), at, change)
         return change
 
     def relist(self, at: int, change: Change) -> None:
@@ -87,12 +87,12 @@ class Model:
         """Whether a grace was given or ran out since the lists were last looked at."""
         return self._standing.graces(at) != self._graces
 
-    def _subject(self, text: str, decisions: list[Decision], at: int, change: Change) -> None:
+    def _subject(self, name: str, decisions: list[Decision], at: int, change: Change) -> None:
         wanted, unenforced = self._wanted.held(decisions)
-        if unenforced or text in self._not_enforced:
-            self.unenforced += unenforced - self._not_enforced.pop(text, 0)
+        if unenforced or name in self._not_enforced:
+            self.unenforced += unenforced - self._not_enforced.pop(name, 0)
             if unenforced:
-                self._not_enforced[text] = unenforced
+                self._not_enforced[name] = unenforced
         holds, put = self.holds, change.put
         for element, until in wanted.items():
             before = holds.get(element)
@@ -108,7 +108,7 @@ class Model:
             family, length = key.family, key.length
         else:
             try:
-                family, length, prefix = packed(text)
+                family, length, prefix = packed(name)
             except ValueError:  # an account, or a pair
                 return
         for key in self._by_length.get((family, length), ()):

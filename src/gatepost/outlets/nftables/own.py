@@ -22,7 +22,7 @@ def covers_own(prefix: str, own: Iterable[str], gateways: Iterable[str], entries
             if other.version == block.version and other.overlaps(block):
                 return f"{prefix_text(block)} covers {what} {prefix_text(other)}; block a smaller prefix"
     for entry in entries:
-        if entry.verb != "allow" or not (entry.detection or entry.logins) or (entry.expires and entry.expires <= at):
+        if entry.verb != "allow" or not (entry.detection or entry.logins) or not entry.in_force(at):
             continue
         for net in entry.networks:
             if net.version == block.version and net.overlaps(block):

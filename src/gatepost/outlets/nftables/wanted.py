@@ -127,7 +127,7 @@ class Wanted:
         elements: Elements = {(Key("own", family, length, "all"), prefix): 0 for family, length, prefix in (_of(network(text)) for text in own)}
         for entry in entries:
             kind = kind_of(entry)
-            if kind is None or (entry.expires and entry.expires <= at):
+            if kind is None or not entry.in_force(at):
                 continue
             for group in self.groups(entry.on):
                 for net in entry.networks:
@@ -150,7 +150,7 @@ def kind_of(entry: Entry) -> Kind | None:
         return "deny"
     if not (entry.detection or entry.logins):
         return None
-    return "shield" if entry.logins and not entry.relay else "allow"
+    return "shield" if entry.logins else "allow"
 
 
 class Spared:

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import ClassVar
 
-from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, Fact, Protocol
-from gatepost.core.subjects import Client
+from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, Protocol
 from gatepost.wire.maillog.grammar import NOBODY, NOTHING, Host, Process, Yield
 
 LOGINS: dict[str, tuple[Protocol, str]] = {
@@ -62,11 +61,13 @@ _fields = re.compile(r": user=<([^<>]{0,83})>(?:, method=([^<> ,]*))?" + _TAIL).
 # auth's lines end with the client, the session and a fixed text. The user name before the client is hostile, and so is a password where the
 # administrator has it logged: neither can stand behind this end.
 _auth = re.compile(
-    r"([a-z0-9-]+)\((.{0,67}),([0-9A-Fa-f.:]+)(,master)?(?:,<([^<> ,]*)>)?\): "
+    r"(?:conn unix:auth-worker \(pid=\d+,uid=\d+\): )?(?:auth-worker<\d+>: )?"
+    r"[a-z0-9-]+\((.{0,67}),([0-9A-Fa-f.:]+)(,master)?(?:,<([^<> ,]*)>)?\): "
     r"(?:Password mismatch|pam_authenticate\(\) failed: Authentication failure \(Password mismatch\?\)|([Uu]nknown user))"
     r"(?: \(SHA1 of given password: [0-9a-f]+\))?(?: - trying the next (?:passdb|userdb))?$"
 ).match
-_auth_start = re.compile(r"(?:conn unix:auth-worker \(pid=\d+,uid=\d+\): )?(?:auth-worker<\d+>: )?").match
+_SAID = {"Password mismatch": "password", "unknown user": "unknown_user", "Unknown user": "unknown_user"}
+"""How auth's lines end most."""
 
 # What an end of the log-in phase says of the client, by the words before the first comma within its last parentheses.
 _FAILURES = {
@@ -127,23 +128,14 @@ class Login(Process):
 
     def _ended(self, at: int, message: str, well: bool) -> Yield:
         """The line that ends the log-in phase."""
-        start = message.find(": user=<")
-        found = _fields(message, start) if start >= 0 else None
-        if found is not None:
-            user, method, rip, session, late = found.groups()
-        else:
-            last = _from_the_end(message, start)
-            if last is None:
-                return NOTHING if ", rip=" not in message else None
-            user, method, rip, session, late = last
-        who = self.host.client(rip)
+        found = _plainly(message) or _closely(message)
+        if found is None:
+            return NOTHING if ", rip=" not in message else None
+        reason, user, method, rip, session = found
+        host, protocol, service = self.host, self.protocol, self.service
+        who, name = host.client(rip), host.name
         if who is NOBODY:
             return NOTHING
-        return self._facts(at, who, message[:start] if start >= 0 else "", well, (user, method or "", session or late or ""))
-
-    def _facts(self, at: int, who: Client, reason: str, well: bool, login: tuple[str, str, str]) -> tuple[Fact, ...]:
-        host, name, protocol, service = self.host, self.host.name, self.protocol, self.service
-        user, method, session = login
         connected = Connected(at, name, protocol, service, who)
         if well:
             return connected, AuthSucceeded(at, name, protocol, service, who, False, host.account(user), method, session)
@@ -162,6 +154,35 @@ class Login(Process):
         if rest.startswith("Started proxying to "):
             return self._ended(at, rest, True)
         return self._ended(at, rest, False) if rest.startswith(("Disconnected: ", "Login aborted: ")) else NOTHING
+
+
+def _plainly(message: str) -> tuple[str, str, str, str, str] | None:
+    """Reason, user, method, client and session of a line with the usual fields and nothing odd in them; None where one must look closer."""
+    reason, _, rest = message.partition(": user=<")
+    user, _, rest = rest.partition(">, ")
+    how, _, rest = rest.partition("rip=")
+    rip, _, rest = rest.partition(", lip=")
+    fields, _, rest = rest.partition(", session=<")
+    session, closed, end = rest.partition(">")
+    _, _, more = fields.partition(", ")
+    if more[:5] == "mpid=":
+        _, _, more = more.partition(", ")
+    if how and not (how[:7] == "method=" and how[-2:] == ", " and how[7:-2].isalnum()):
+        return None
+    if end or not closed or more not in ("TLS", "", "TLS handshaking") or "<" in user or ">" in user:
+        return None
+    return reason, user, how[7:-2], rip, session
+
+
+def _closely(message: str) -> tuple[str, str, str, str, str] | None:
+    """The same of any line that ends the log-in phase."""
+    start = message.find(": user=<")
+    found = _fields(message, start) if start >= 0 else None
+    last = found.groups() if found is not None else _from_the_end(message, start)
+    if last is None:
+        return None
+    user, method, rip, session, late = last
+    return message[:start] if start >= 0 else "", user, method or "", rip, session or late or ""
 
 
 def _from_the_end(message: str, start: int) -> tuple[str, str, str, str | None, str | None] | None:
@@ -202,17 +223,35 @@ class Auth(Process):
         first, _, rest = message.partition(" ")
         if first in LEVELS:
             message = rest
-        begin = _auth_start(message)
-        found = _auth(message, begin.end() if begin else 0)
+        found = _plainly_failed(message)
         if found is None:
-            return NOTHING
-        _, user, rip, _, session, unknown = found.groups()
-        who = self.host.client(rip)
+            exact = _auth(message)
+            if exact is None:
+                return NOTHING
+            user, rip, _, session, unknown = exact.groups("")
+            found = user, rip, session, "unknown_user" if unknown else "password"
+        user, rip, session, cause = found
+        host = self.host
+        who = host.client(rip)
         if who is NOBODY:
             return NOTHING
         protocol: Protocol = "imap" if session else "smtp"
-        cause = "unknown_user" if unknown else "password"
-        return AuthFailed(at, self.host.name, protocol, "auth", who, True, self.host.account(user), "", 1, "", cause, session or "")
+        return AuthFailed(at, host.name, protocol, "auth", who, True, host.account(user), "", 1, "", cause, session)
+
+
+def _plainly_failed(message: str) -> tuple[str, str, str, str] | None:
+    """User, client, session and reason of a worker's line as most are; None where `_auth` must look closer: at one comma more, say."""
+    worker, _, rest = message.partition(">: ")
+    what, _, said = rest.rpartition("): ")
+    database, _, fields = what.partition("(")
+    cause = _SAID.get(said)
+    if cause is None or worker[:27] != "conn unix:auth-worker (pid=" or worker.count("(") > 1 or not database.replace("-", "").isalnum():
+        return None
+    user, _, place = fields.partition(",")
+    rip, _, session = place.partition(",")
+    if len(user) > 67 or not (session == "" or (session[0] == "<" and session[-1] == ">" and "," not in session)):
+        return None
+    return user, rip, session[1:-1], cause
 
 
 class Quiet(Process):

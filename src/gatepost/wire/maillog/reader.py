@@ -107,8 +107,13 @@ class Reader:
 
     def read(self, lines: Sequence[str], place: int) -> list[tuple[int, Fact]]:
         """What the lines tell. ``place`` is the number of the first; each fact comes with its line's."""
-        facts: list[tuple[int, Fact]] = []
-        add = facts.append
+        return list(zip(*self.collect(lines, place), strict=True))
+
+    def collect(self, lines: Sequence[str], place: int) -> tuple[list[int], list[Fact]]:
+        """What `read` tells, as two lists: the numbers of the lines and the facts. A million pairs would take their time."""
+        numbers: list[int] = []
+        facts: list[Fact] = []
+        seen, add = numbers.append, facts.append
         stamp_of, edge, origins = self._stamps.read, self._edge, self._origins.young
         last, at, foreign = "", 0, 0
         for number, line in enumerate(lines, place):
@@ -140,13 +145,15 @@ class Reader:
                 self._not_understood(line)
             elif isinstance(found, tuple):
                 for fact in found:
-                    add((number, fact))
+                    seen(number)
+                    add(fact)
             else:
-                add((number, found))
+                seen(number)
+                add(found)
         if lines:
             self._previous = lines[-1][:LONGEST]
         self._count(len(lines), foreign)
-        return facts
+        return numbers, facts
 
     def _unusual(self, line: str, previous: str) -> tuple[Process | None, int, str]:
         """Process, time and message of a line that the short way does not lead to."""

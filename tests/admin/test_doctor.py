@@ -1,0 +1,119 @@
+"""What the doctor finds, and which cure it names."""
+
+from gatepost.admin.actions.blocks import PauseFor, pause
+from gatepost.admin.actions.doctor import Finding, doctor
+from gatepost.admin.actions.rules import adopt_preset, set_mode
+from gatepost.admin.desk import Source
+from gatepost.core.spans import HOUR, SECOND, Span
+from tests.admin.desks import ADMIN, ATTACKER, Bench, do
+
+
+def _found(made: Bench, what: str) -> list[Finding]:
+    return [each for each in doctor(made.desk) if each.what == what]
+
+
+def _source(made: Bench, **more: object) -> None:
+    given: dict[str, object] = {"name": "mail.log", "reading": True, "last": made.at, "lines": 1000, "facts": 400} | more
+    made.sources = [Source(**given)]  # type: ignore[arg-type]
+
+
+def test_the_worst_stands_first(made: Bench) -> None:
+    verdicts = [each.verdict for each in doctor(made.desk)]
+    assert verdicts == sorted(verdicts, key=["bad", "look", "well"].index)
+    assert (doctor(made.desk)[0].what, doctor(made.desk)[0].verdict) == ("inlets", "bad")
+
+
+def test_a_log_that_is_well(made: Bench) -> None:
+    _source(made)
+    (found,) = _found(made, "mail.log")
+    assert (found.verdict, found.said) == ("well", "1,000 lines, 400 facts, 0 bytes behind")
+
+
+def test_a_log_that_cannot_be_read_is_told_once_under_its_name(made: Bench) -> None:
+    _source(made, reading=False, problem="Permission denied")
+    (found,) = _found(made, "mail.log")
+    assert (found.verdict, found.said) == ("bad", "Permission denied")
+    assert _found(made, "guard") == []
+
+
+def test_a_log_that_is_not_read_for_no_known_reason_is_bad_too(made: Bench) -> None:
+    _source(made, reading=False)
+    assert [each.verdict for each in _found(made, "mail.log")] == ["bad"]
+
+
+def test_lines_from_the_future(made: Bench) -> None:
+    _source(made, last=made.at + 3600 * SECOND)
+    (found,) = _found(made, "mail.log")
+    assert (found.verdict, found.said) == ("bad", "its lines are 3600 s ahead of the clock")
+    assert "NTP" in found.cure
+
+
+def test_a_silent_log(made: Bench) -> None:
+    _source(made, last=made.at - 3 * HOUR)
+    assert [(each.verdict, each.said) for each in _found(made, "mail.log")] == [("look", "its last line is 180 minutes old")]
+
+
+def test_a_log_that_is_not_understood(made: Bench) -> None:
+    _source(made, understood=0.5)
+    assert [each.verdict for each in _found(made, "mail.log")] == ["look", "well"]
+
+
+def test_a_mirror_that_lags_or_does_not_work(made: Bench) -> None:
+    made.mirror.seen.decided = made.mirror.seen.enforced = 1234
+    assert [(each.verdict, each.said) for each in _found(made, "nftables")] == [("well", "1,234 in force, 0 mended since the start")]
+    made.mirror.seen.enforced = 7
+    assert [(each.verdict, each.said) for each in _found(made, "nftables")] == [("look", "1,234 decided, 7 enforced")]
+    made.mirror.seen.working, made.mirror.seen.problem = False, "no rights"
+    assert [(each.verdict, each.said) for each in _found(made, "nftables")] == [("bad", "no rights")]
+
+
+def test_what_is_not_fed_names_the_line_that_cures_it(made: Bench) -> None:
+    made.connect(many=3)
+    (fed,), (hungry,) = _found(made, "connected on smtp"), _found(made, "session_ended on smtp")
+    assert (fed.verdict, fed.said) == ("well", "3 since the start, for dos")
+    assert (hungry.verdict, "log_selector" in hungry.cure) == ("look", True)
+    do(set_mode(made.desk, ADMIN, "harvesting", "off"))
+    assert _found(made, "session_ended on smtp") == []
+
+
+def test_rules_that_count_holds_wait_for_no_inlet(made: Bench) -> None:
+    do(adopt_preset(made.desk, ADMIN, "strict"))
+    assert not [each for each in doctor(made.desk) if "held" in each.what]
+
+
+def test_a_pause_is_worth_a_look(made: Bench) -> None:
+    do(pause(made.desk, ADMIN, PauseFor(hold_for=Span(HOUR))))
+    assert [each.cure for each in _found(made, "rules")] == ["gatepost resume ends it"]
+
+
+class TestHiddenClients:
+    """A trusted address behind which the clients hide."""
+
+    def test_one_that_makes_most_facts_is_named(self, made: Bench) -> None:
+        made.connect("10.0.0.1", 300)
+        made.connect("203.0.113.1", 20)
+        (found,) = _found(made, "smtp")
+        assert (found.verdict, "10.0.0.1, which is trusted (allow 10.0.0.0/8), makes 94% of all facts" in found.said) == ("bad", True)
+
+    def test_one_that_makes_fewer_is_not(self, made: Bench) -> None:
+        made.connect("10.0.0.1", 130)
+        made.connect("203.0.113.1", 20)
+        assert _found(made, "smtp") == []
+        for number in range(200):
+            made.connect(f"203.0.113.{number}", 1)
+        assert _found(made, "smtp") == []
+
+    def test_many_clients_of_few_facts_do_not_make_it_appear(self, made: Bench) -> None:
+        made.connect("10.0.0.1", 429)
+        for number in range(1001):
+            made.connect(f"203.0.{number // 256}.{number % 256}", 1)
+        assert _found(made, "smtp") == []
+
+    def test_more_clients_than_are_counted_one_by_one(self, made: Bench) -> None:
+        for number in range(1001):
+            made.connect(f"203.0.{number // 256}.{number % 256}", 1)
+        assert _found(made, "smtp") == []
+
+    def test_a_stranger_who_makes_most_is_an_attacker(self, made: Bench) -> None:
+        made.connect(ATTACKER, 300)
+        assert _found(made, "smtp") == []

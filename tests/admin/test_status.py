@@ -1,0 +1,72 @@
+"""One picture of how the guard is doing."""
+
+import pytest
+
+from gatepost.admin.actions.blocks import AddBlock, PauseFor, add_block, pause
+from gatepost.admin.actions.rules import adopt_preset, set_mode
+from gatepost.admin.actions.status import status
+from gatepost.admin.desk import Source
+from gatepost.core.spans import DAY, HOUR, Span
+from gatepost.stores.contract import Batch, StoreError
+from tests.admin.desks import ADMIN, Bench, do
+
+
+def test_a_quiet_guard(made: Bench) -> None:
+    found = status(made.desk)
+    assert (found.ok, found.problems, found.facts, found.decisions, found.paused_until, found.names) == (True, [], {}, {}, 0, [])
+    assert found.entries == 9
+    assert {(feed.rule, feed.protocol, feed.facts, feed.last) for feed in found.feeds if feed.rule == "dos"} == {
+        ("dos", "smtp", 0, 0),
+        ("dos", "imap", 0, 0),
+        ("dos", "pop3", 0, 0),
+    }
+
+
+def test_decided_by_rule_and_by_hand(made: Bench) -> None:
+    made.connect()
+    do(add_block(made.desk, ADMIN, AddBlock(prefix="203.0.113.8", hold_for=Span(DAY))))
+    do(set_mode(made.desk, ADMIN, "harvesting", "observe"))
+    made.fail("203.0.113.9")
+    found = status(made.desk)
+    assert found.decisions == {"dos": 1, "administrator": 1, "password-brute-force": 1}
+    assert found.facts == {"connected": 50, "auth_failed": 50}
+    assert (found.place, found.store.written) == (102, 102)
+    fed = {(feed.rule, feed.protocol): (feed.facts, feed.last) for feed in found.feeds}
+    assert (fed["dos", "smtp"], fed["dos", "imap"]) == ((50, made.at), (0, 0))
+
+
+def test_a_pause_shows_until_it_ends(made: Bench) -> None:
+    do(pause(made.desk, ADMIN, PauseFor(hold_for=Span(HOUR))))
+    made.connect()
+    found = status(made.desk)
+    assert (found.paused_until, found.decisions, found.watched) == (made.at + HOUR, {}, 1)
+    made.at += HOUR
+    assert status(made.desk).paused_until == 0
+
+
+def test_what_the_engine_itself_makes_is_fed_by_no_inlet(made: Bench) -> None:
+    do(adopt_preset(made.desk, ADMIN, "strict"))
+    assert {"repeat-offender", "bad-neighbourhood"}.isdisjoint(feed.rule for feed in status(made.desk).feeds)
+
+
+def test_whatever_has_a_problem_is_told(made: Bench) -> None:
+    made.sources = [Source(name="mail.log", reading=False, problem="cannot be read: Permission denied")]
+    made.mirror.seen.problem = "nft is not there"
+    made.problems = ["no mail log was found"]
+    found = status(made.desk)
+    assert not found.ok
+    assert found.problems == ["no mail log was found", "mail.log: cannot be read: Permission denied", "nftables: nft is not there"]
+
+
+def test_a_store_that_fails_is_told_once(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(batch: Batch) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(made.store, "write", full)
+        do(add_block(made.desk, ADMIN, AddBlock(prefix="203.0.113.8", hold_for=Span(DAY))))
+        found = status(made.desk)
+        assert (found.ok, found.problems, found.store.problem) == (False, ["state: the disk is full"], "the disk is full")
+        assert not made.lets_in("203.0.113.8")
+        made.problems = ["state: the disk is full"]
+        assert status(made.desk).problems == ["state: the disk is full"]
