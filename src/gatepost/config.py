@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.logfile import LogFileSettings
+from gatepost.keeper.files import HistorySettings
 from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.wire.maillog.grammar import Host
 from gatepost.wire.maillog.reader import GRAMMARS
@@ -47,6 +48,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     country: CountrySettings = CountrySettings()
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
     nftables: NftablesSettings = NftablesSettings()
+    history: HistorySettings = HistorySettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
     socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
 

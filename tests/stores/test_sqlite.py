@@ -384,7 +384,8 @@ def test_a_database_of_a_newer_version_is_refused_untouched(store: SqliteStore, 
 
 def test_the_keeper_migrates_nothing(store: SqliteStore, path: Path) -> None:
     store.close()
-    with pytest.raises(StoreError, match=f"is of version {len(MIGRATIONS)}, and this gatepost works with version {len(MIGRATIONS) + 1}; start its daemon"):
+    said = f"is of version {len(MIGRATIONS)}, and this gatepost works with version {len(MIGRATIONS) + 1}; start its daemon"
+    with pytest.raises(StoreError, match=said):
         SqliteStore(path, create=False, migrations=(*MIGRATIONS, _second)).open()
 
 

@@ -21,6 +21,7 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.spans import encode_span
 from gatepost.core.subjects import account, network, prefix_text
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.recall import Recall
 from gatepost.stores.contract import Audit, Store
 
 Resolve = Callable[[str], Awaitable[tuple[str, ...]]]
@@ -67,6 +68,7 @@ class Desk:
         daemons: Iterable[str] = (),
         sources: Callable[[], Sequence[Source]] = lambda: (),
         problems: Callable[[], Sequence[str]] = lambda: (),
+        recall: Recall | None = None,
         canonical: Callable[[str], str] = account,
         resolve: Resolve = nobody,
     ) -> None:
@@ -79,6 +81,8 @@ class Desk:
         """The mail daemons that were found here: postfix, dovecot, exim."""
         self.sources = sources
         self.problems = problems
+        self.recall = recall
+        """Who remembers the past; None where no history is kept."""
         self.canonical = canonical
         """The one name of an account, as inlets make it too."""
         self.resolve = resolve

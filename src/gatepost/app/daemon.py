@@ -26,6 +26,7 @@ from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.snapshot import dump
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.mirror import NftablesMirror
 from gatepost.pipeline.guard import Guard
@@ -104,6 +105,7 @@ class Daemon:
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
+        keeper = self._keeper(paths, store)
         desk = Desk(
             guard,
             store,
@@ -111,7 +113,8 @@ class Daemon:
             gateways=found.gateways,
             daemons=[daemon.name for daemon in found.daemons],
             sources=self._sources,
-            problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else [])],
+            problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else []), *_of(keeper)],
+            recall=keeper,
         )
         self._spawn(mirror)
         try:
@@ -119,6 +122,13 @@ class Daemon:
         finally:
             journal.close()
             store.close()
+
+    def _keeper(self, paths: config.Paths, store: Store) -> KeeperLink | None:
+        """Who writes history: nobody where none is wanted, or where nothing is written that he could follow."""
+        settings = self._settings.history
+        if not settings.days or not isinstance(store, SqliteStore):
+            return None
+        return KeeperLink(store.path, paths.state / "history", settings)
 
     def _spawn(self, mirror: NftablesMirror) -> None:
         """Starts the helper that alone may touch the kernel, and gives that right away here, before a line is read."""
@@ -144,6 +154,8 @@ class Daemon:
                 await self._follow(desk.guard, settings)
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths)))
+            if isinstance(desk.recall, KeeperLink):
+                tasks.append(group.create_task(desk.recall.run()))
             tasks.append(group.create_task(self._watchdog()))
             self._say_plan(found, mirror)
             self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._inlets)} logs")
@@ -261,6 +273,12 @@ class Daemon:
         while self._notifier.watchdog:
             self._notifier.tell("WATCHDOG=1")
             await asyncio.sleep(self._notifier.watchdog)
+
+
+def _of(keeper: KeeperLink | None) -> list[str]:
+    """What is wrong with the history."""
+    problem = keeper.problem() if keeper else ""
+    return [problem] if problem else []
 
 
 def _source(inlet: LogFileInlet) -> Source:

@@ -17,12 +17,14 @@ from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
 from gatepost.cli.client import NoDaemonError
 from gatepost.cli.doctor import doctor
+from gatepost.cli.history import history
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
 from gatepost.cli.run import run
 from gatepost.cli.show import safe
 from gatepost.cli.status import status
+from gatepost.cli.why import why
 from gatepost.core.faults import BadInputError
 
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -34,7 +36,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
+for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access, why, history):
     gatepost.add_command(command)
 
 

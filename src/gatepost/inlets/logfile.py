@@ -95,7 +95,10 @@ class LogFileInlet:
         domains: Mapping[str, str] | None = None,
         inotify: Inotify | None = None,
     ) -> None:
-        """``report(facts, name, cursor, lines)`` is called on the loop's thread, a line for each fact. Raises BadInputError where the path leads to what is no log."""
+        """``report(facts, name, cursor, lines)`` is called on the loop's thread, a line for each fact.
+
+        Raises BadInputError where the path leads to what is no log.
+        """
         _refuse(settings.path)
         self.settings = settings
         self.name = f"logfile:{settings.path}"

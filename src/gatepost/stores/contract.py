@@ -138,7 +138,7 @@ class Store(Protocol):
         """
 
     def batches_after(self, place: int) -> Iterator[Batch]:
-        """The journal behind a place as batches of entries with their log lines, as `entries_after` yields entries. Lines that are damaged are none."""
+        """The journal behind a place with its log lines, as `entries_after` yields entries. Lines that are damaged are none."""
 
     def forget_lines(self, about: Callable[[Entry, str], bool]) -> int:
         """Blanks the log lines in the journal for which ``about(entry, line)`` holds; how many. The entries stay. Raises StoreError."""

@@ -19,7 +19,18 @@ from pathlib import Path
 import zstandard
 
 from gatepost.core.deeds import Deed
-from gatepost.stores.contract import Audit, Batch, DamagedError, Entry, Recovered, StoreError, decode_entries, decode_lines, encode_entries, encode_lines
+from gatepost.stores.contract import (
+    Audit,
+    Batch,
+    DamagedError,
+    Entry,
+    Recovered,
+    StoreError,
+    decode_entries,
+    decode_lines,
+    encode_entries,
+    encode_lines,
+)
 from gatepost.stores.schema import MIGRATIONS, Migration, check, connect, in_words, make, migrate
 
 ROW = 1024

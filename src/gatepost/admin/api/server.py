@@ -20,6 +20,7 @@ from gatepost.admin.actions import access, blocks, lists, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
+from gatepost.admin.actions.why import forget, why
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
 from gatepost.core.faults import BadInputError
@@ -232,6 +233,14 @@ async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
     return PlainTextResponse(rules.export_rules(desk), media_type="application/toml")
 
 
+async def _why(desk: Desk, who: Who, request: Request) -> Any:
+    return await why(desk, request.query_params.get("subject", ""))
+
+
+async def _forget(desk: Desk, who: Who, request: Request) -> Any:
+    return await forget(desk, who, request.query_params.get("subject", ""))
+
+
 async def _audit(desk: Desk, who: Who, request: Request) -> Any:
     limit, before = _number(request, "limit", 100), _number(request, "before", 0)
     return [{"number": number, "audit": line} for number, line in desk.store.audit(min(limit, 1000), before)]
@@ -267,5 +276,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/rules/{name}/reset", _reset_rule),
     ("POST", "/api/v1/rules/{name}/mode", _mode),
     ("POST", "/api/v1/presets/{preset}", _preset),
+    ("GET", "/api/v1/why", _why),
+    ("DELETE", "/api/v1/history", _forget),
     ("GET", "/api/v1/audit", _audit),
 )

@@ -1,0 +1,197 @@
+"""What the history says of a subject.
+
+Job: answer `AskWhy` from the files, and take a subject out of them. Promise: every answer is bounded, whatever a client did; evidence is looked up by
+place, so that the lines are those that the decision names. Limits: what waits must have been written before.
+"""
+
+import time
+from ipaddress import ip_network
+from typing import Any
+
+import msgspec
+
+from gatepost.core.subjects import address
+from gatepost.keeper.history import History
+from gatepost.keeper.rows import Row, Rows
+from gatepost.pipeline.recall import AskForget, AskWhy, Event, Group, Past, Told
+
+MOST_TOLD = 20
+MOST_NEWEST = 20
+MOST_DEEDS = 50
+MOST_EVIDENCE = 6
+"""Facts of a decision that are shown: the first ones, and the last."""
+MOST_CLIENTS = 2_000
+"""Clients of a network that are looked at."""
+
+_COLUMNS = 'place, "at", kind, protocol, service, client, account, evidence_only, detail, line, reason'
+_OUTCOMES = "('imposed', 'released', 'expired', 'braked')"
+_DEEDS = "('hold', 'lift', 'forget', 'pause', 'adopt_rules', 'adopt_lists')"
+
+
+class Answers:
+    """Asks a history."""
+
+    def __init__(self, history: History, rows: Rows) -> None:
+        self._history = history
+        self._rows = rows
+
+    def why(self, asked: AskWhy) -> Past:
+        """What is known of a subject."""
+        start = time.monotonic_ns()
+        try:
+            source = self._history.source(asked.since)
+        except LookupError:
+            return Past(missing=self._history.missing)
+        where, values = self._where(source, asked)
+        about = f"FROM {source} WHERE ({where})"
+        facts = f"{about} AND kind NOT IN {_OUTCOMES} AND kind NOT IN {_DEEDS} AND kind <> 'gap'"
+        oldest = self._one(f'SELECT min("at") FROM {source}', [])
+        past = Past(
+            since=int(oldest or 0),
+            groups=self._groups(facts, values),
+            clients=self._top("client", facts, values) if not asked.client else {},
+            accounts=self._top("account", facts, values) if not asked.account else {},
+            told=self._told(source, about, values),
+            evidence=[self._evidence(source, places) for places in asked.evidence],
+            deeds=self._events(f'{about} AND kind IN {_DEEDS} ORDER BY "at" DESC LIMIT {MOST_DEEDS}', values),
+            newest=self._events(f'{facts} ORDER BY "at" DESC, place DESC LIMIT {MOST_NEWEST}', values),
+            missing=self._history.missing,
+        )
+        return msgspec.structs.replace(past, took=(time.monotonic_ns() - start) // 1000)
+
+    def forget(self, asked: AskForget) -> int:
+        """Takes a subject out of the files; how many rows went."""
+        if asked.account:
+            names = [asked.account, self._rows.masked(asked.account)]
+            text = "account IN (?, ?) OR (line <> '' AND contains(lower(line), ?)) OR json_extract_string(detail, '$.about') = ?"
+
+            def about(row: Row) -> bool:
+                return row.account in names or asked.account in row.line.lower()
+
+            def of_pair(row: Row) -> bool:
+                return row.account in names and row.client == (asked.client or asked.network)
+
+            if asked.client or asked.network:
+                return self._history.forget(
+                    "account IN (?, ?) AND client = ?", [*names, asked.client or asked.network], lambda row: row.account in names
+                )
+            return self._history.forget(text, [*names, asked.account, asked.account], about)
+        where, values = self._where_client(self._history_source(), asked.client, asked.network)
+        inside = ip_network(asked.client or asked.network)
+
+        def within(row: Row) -> bool:
+            return bool(row.client) and _is_in(row.client, inside)
+
+        return self._history.forget(where, values, within)
+
+    # --- which rows
+
+    def _history_source(self) -> str:
+        try:
+            return self._history.source()
+        except LookupError:
+            return ""
+
+    def _where(self, source: str, asked: AskWhy) -> tuple[str, list[Any]]:
+        """The condition for the rows about a subject."""
+        if asked.account:
+            pair = " AND client = ?" if asked.client or asked.network else ""
+            values = [asked.account, self._rows.masked(asked.account), *([asked.client or asked.network] if pair else [])]
+            return f"account IN (?, ?){pair}", values
+        if asked.client:
+            names = list(dict.fromkeys((asked.client, *asked.prefixes)))
+            return f"client IN ({', '.join('?' * len(names))})", list(names)
+        return self._where_client(source, "", asked.network)
+
+    def _where_client(self, source: str, client: str, network: str) -> tuple[str, list[Any]]:
+        if client:
+            return "client = ?", [client]
+        inside = ip_network(network)
+        names = [network]
+        if source:
+            front = _front(network)
+            rows = self._history.database.execute(
+                f"SELECT client, count(*) FROM {source} WHERE starts_with(client, ?) GROUP BY client ORDER BY count(*) DESC", [front]
+            )
+            while len(names) < MOST_CLIENTS and (found := rows.fetchmany(1000)):
+                names += [name for name, _ in found if name != network and _is_in(name, inside)]
+        names = names[:MOST_CLIENTS]
+        return f"client IN ({', '.join('?' * len(names))})", list(names)
+
+    # --- what of them
+
+    def _one(self, query: str, values: list[Any]) -> Any:
+        row = self._history.database.execute(query, values).fetchone()
+        return row[0] if row else None
+
+    def _groups(self, facts: str, values: list[Any]) -> list[Group]:
+        query = f'SELECT kind, protocol, reason, evidence_only, count(*), min("at"), max("at") {facts} GROUP BY ALL ORDER BY min("at") LIMIT 50'
+        return [_group(row) for row in self._history.database.execute(query, values).fetchall()]
+
+    def _top(self, column: str, facts: str, values: list[Any]) -> dict[str, int]:
+        query = f"SELECT {column}, count(*) {facts} AND {column} <> '' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10"
+        return dict(self._history.database.execute(query, values).fetchall())
+
+    def _events(self, about: str, values: list[Any]) -> list[Event]:
+        return [_event(row) for row in self._history.database.execute(f"SELECT {_COLUMNS} {about}", values).fetchall()]
+
+    def _told(self, source: str, about: str, values: list[Any]) -> list[Told]:
+        imposed = self._events(f"{about} AND kind = 'imposed' ORDER BY \"at\" DESC, place DESC LIMIT {MOST_TOLD}", values)
+        ended = self._events(f"{about} AND kind IN ('released', 'expired') ORDER BY \"at\" DESC LIMIT {4 * MOST_TOLD}", values)
+        by_number = {event.detail.get("number"): event for event in reversed(ended)}
+        return [
+            Told(decision=event, evidence=self._evidence(source, event.detail.get("evidence", ())), ended=by_number.get(event.detail.get("number")))
+            for event in imposed
+        ]
+
+    def _evidence(self, source: str, places: Any) -> list[Event]:
+        """The first facts of a decision and the last."""
+        half = MOST_EVIDENCE // 2
+        unique = sorted({int(place) for place in places})
+        chosen = unique if len(unique) <= MOST_EVIDENCE else unique[:half] + unique[-half:]
+        if not chosen:
+            return []
+        near = f"place BETWEEN {chosen[0]} AND {chosen[-1]} AND place IN ({', '.join(map(str, chosen))})"
+        return self._events(f"FROM {source} WHERE {near} AND kind NOT IN {_OUTCOMES} AND kind <> 'gap' ORDER BY place", [])
+
+
+def _group(row: tuple[Any, ...]) -> Group:
+    kind, protocol, reason, evidence_only, count, first, last = row
+    return Group(kind=kind, protocol=protocol, reason=reason, evidence_only=evidence_only, count=count, first=first, last=last)
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    place, at, kind, protocol, service, client, account, evidence_only, detail, line, reason = row
+    found: dict[str, Any] = msgspec.json.decode(detail)
+    if reason:
+        found.setdefault("reason", reason)
+    return Event(
+        place=place,
+        at=at,
+        kind=kind,
+        protocol=protocol,
+        service=service,
+        client=client,
+        account=account,
+        evidence_only=evidence_only,
+        detail=found,
+        line=line,
+    )
+
+
+def _front(network: str) -> str:
+    """A text with which every address of a network begins."""
+    net = ip_network(network)
+    if net.version == 4:
+        whole = str(net.network_address).split(".")[: net.prefixlen // 8]
+        return ".".join(whole) + "." if whole else ""
+    return f"{str(net.network_address).split(':')[0]}:" if net.prefixlen >= 16 and not str(net.network_address).startswith(":") else ""
+
+
+def _is_in(text: str, inside: Any) -> bool:
+    """Whether an address or a prefix lies in a network."""
+    try:
+        found = ip_network(text) if "/" in text else ip_network(address(text))
+    except ValueError:
+        return False
+    return found.version == inside.version and bool(found.subnet_of(inside))
