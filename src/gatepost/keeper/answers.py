@@ -152,7 +152,10 @@ class Answers:
         if not chosen:
             return []
         near = f"place BETWEEN {chosen[0]} AND {chosen[-1]} AND place IN ({', '.join(map(str, chosen))})"
-        return self._events(f"FROM {source} WHERE {near} AND kind NOT IN {_OUTCOMES} AND kind <> 'gap' ORDER BY place", [])
+        found = self._events(f"FROM {source} WHERE {near} AND kind NOT IN {_OUTCOMES} AND kind <> 'gap' ORDER BY \"at\"", [])
+        # Where the store was set back once, a place was given twice: the newer entry counts.
+        newest = {event.place: event for event in found}
+        return [newest[place] for place in sorted(newest)]
 
 
 def _group(row: tuple[Any, ...]) -> Group:

@@ -66,6 +66,8 @@ class Follower:
         self._applied = self._order.place
         """What lies up to here the engine had seen before we started."""
         self.place = min(self._recorded, self._applied)
+        self._seen = 0
+        """The place of the newest entry that was there."""
         self._since = 0.0
         """When the oldest of what waits came."""
         self._again_at = 0.0
@@ -113,8 +115,8 @@ class Follower:
         """Takes a row of the journal in: all of it, or nothing."""
         made: list[Row] = []
         lines = batch.lines or [""] * len(batch.entries)
-        if batch.first > max(self.place, self._recorded) + 1:
-            first = max(self.place, self._recorded) + 1
+        first = max(self._seen, self._recorded) + 1
+        if batch.first > first:
             made.append(self.rows.of_gap(batch.first, first, batch.entries[0].at))
             self.history.missing += batch.first - first
         for place, (entry, line) in enumerate(zip(batch.entries, lines, strict=True), batch.first):
@@ -125,7 +127,7 @@ class Follower:
             ended = self._order.advance(newest)
             if last > self._recorded:
                 made += [self.rows.of_effect(last, each) for each in ended]
-        self.place = last
+        self.place = self._seen = last
         if made:
             if not self.history.waiting:
                 self._since = time.monotonic()

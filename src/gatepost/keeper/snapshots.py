@@ -40,7 +40,7 @@ def make_snapshot(path: Path) -> str:
 def _still_read(path: Path, place: int) -> int | None:
     """Up to where the history beside a database has read; None where there is none, or it lags too far behind."""
     _, read = reached(path.parent / "history")
-    return read if place - KEPT < read < place else None
+    return read if read and place - KEPT < read < place else None
 
 
 def main(arguments: list[str]) -> tuple[str, int]:
