@@ -5,6 +5,7 @@ place, so that the lines are those that the decision names. Limits: what waits m
 """
 
 import time
+from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,7 +17,7 @@ from gatepost.keeper.rows import Row, Rows
 from gatepost.pipeline.recall import AskForget, AskWhy, Event, Group, Past, Told
 
 MOST_TOLD = 20
-MOST_NEWEST = 20
+MOST_NEWEST = 12
 MOST_DEEDS = 50
 MOST_EVIDENCE = 6
 """Facts of a decision that are shown: the first ones, and the last."""
@@ -24,6 +25,7 @@ MOST_CLIENTS = 2_000
 """Clients of a network that are looked at."""
 
 _COLUMNS = 'place, "at", kind, protocol, service, client, account, evidence_only, detail, line, reason'
+_SHORT = _COLUMNS.replace(" line,", " '' AS line,")
 _OUTCOMES = "('imposed', 'released', 'expired', 'braked')"
 _DEEDS = "('hold', 'lift', 'forget', 'pause', 'adopt_rules', 'adopt_lists')"
 
@@ -43,20 +45,22 @@ class Answers:
         except LookupError:
             return Past(missing=self._history.missing)
         where, values = self._where(source, asked)
-        about = f"FROM {source} WHERE ({where})"
-        facts = f"{about} AND kind NOT IN {_OUTCOMES} AND kind NOT IN {_DEEDS} AND kind <> 'gap'"
-        oldest = self._one(f'SELECT min("at") FROM {source}', [])
+        # One way through the files, without the lines; all else is asked of what it found.
+        self._history.database.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT {_SHORT} FROM {source} WHERE {where}", values)
+        facts = f"FROM found WHERE kind NOT IN {_OUTCOMES} AND kind NOT IN {_DEEDS} AND kind <> 'gap'"
+        newest = self._events(f'{facts} ORDER BY "at" DESC, place DESC LIMIT {MOST_NEWEST}')
         past = Past(
-            since=int(oldest or 0),
-            groups=self._groups(facts, values),
-            clients=self._top("client", facts, values) if not asked.client else {},
-            accounts=self._top("account", facts, values) if not asked.account else {},
-            told=self._told(source, about, values),
-            evidence=[self._evidence(source, places) for places in asked.evidence],
-            deeds=self._events(f'{about} AND kind IN {_DEEDS} ORDER BY "at" DESC LIMIT {MOST_DEEDS}', values),
-            newest=self._events(f'{facts} ORDER BY "at" DESC, place DESC LIMIT {MOST_NEWEST}', values),
+            since=self._history.begins(),
+            groups=self._groups(facts),
+            clients=self._top("client", facts) if not asked.client else {},
+            accounts=self._top("account", facts) if not asked.account else {},
+            told=self._told(),
+            evidence=[self._evidence(places) for places in asked.evidence],
+            deeds=self._events(f'FROM found WHERE kind IN {_DEEDS} ORDER BY "at" DESC LIMIT {MOST_DEEDS}'),
+            newest=self._with_lines(newest),
             missing=self._history.missing,
         )
+        self._history.database.execute("DROP TABLE found")
         return msgspec.structs.replace(past, took=(time.monotonic_ns() - start) // 1000)
 
     def forget(self, asked: AskForget) -> int:
@@ -111,7 +115,7 @@ class Answers:
         if source:
             front = _front(network)
             rows = self._history.database.execute(
-                f"SELECT client, count(*) FROM {source} WHERE starts_with(client, ?) GROUP BY client ORDER BY count(*) DESC", [front]
+                f"SELECT client, count(*) FROM {source} WHERE client >= ? AND client < ? GROUP BY client ORDER BY count(*) DESC", [front, front + "~"]
             )
             while len(names) < MOST_CLIENTS and (found := rows.fetchmany(1000)):
                 names += [name for name, _ in found if name != network and _is_in(name, inside)]
@@ -120,42 +124,50 @@ class Answers:
 
     # --- what of them
 
-    def _one(self, query: str, values: list[Any]) -> Any:
-        row = self._history.database.execute(query, values).fetchone()
-        return row[0] if row else None
-
-    def _groups(self, facts: str, values: list[Any]) -> list[Group]:
+    def _groups(self, facts: str) -> list[Group]:
         query = f'SELECT kind, protocol, reason, evidence_only, count(*), min("at"), max("at") {facts} GROUP BY ALL ORDER BY min("at") LIMIT 50'
-        return [_group(row) for row in self._history.database.execute(query, values).fetchall()]
+        return [_group(row) for row in self._history.database.execute(query).fetchall()]
 
-    def _top(self, column: str, facts: str, values: list[Any]) -> dict[str, int]:
+    def _top(self, column: str, facts: str) -> dict[str, int]:
         query = f"SELECT {column}, count(*) {facts} AND {column} <> '' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10"
-        return dict(self._history.database.execute(query, values).fetchall())
+        return dict(self._history.database.execute(query).fetchall())
 
-    def _events(self, about: str, values: list[Any]) -> list[Event]:
-        return [_event(row) for row in self._history.database.execute(f"SELECT {_COLUMNS} {about}", values).fetchall()]
+    def _events(self, about: str, columns: str = "", values: Sequence[object] = ()) -> list[Event]:
+        return [_event(row) for row in self._history.database.execute(f"SELECT {columns or _SHORT} {about}", values).fetchall()]
 
-    def _told(self, source: str, about: str, values: list[Any]) -> list[Told]:
-        imposed = self._events(f"{about} AND kind = 'imposed' ORDER BY \"at\" DESC, place DESC LIMIT {MOST_TOLD}", values)
-        ended = self._events(f"{about} AND kind IN ('released', 'expired') ORDER BY \"at\" DESC LIMIT {4 * MOST_TOLD}", values)
+    def _with_lines(self, events: list[Event]) -> list[Event]:
+        """The same facts, with their log lines."""
+        whole = {(event.place, event.at): event for event in self._at([event.place for event in events], sorted({event.client for event in events}))}
+        return [whole.get((event.place, event.at), event) for event in events]
+
+    def _told(self) -> list[Told]:
+        imposed = self._events(f"FROM found WHERE kind = 'imposed' ORDER BY \"at\" DESC, place DESC LIMIT {MOST_TOLD}")
+        ended = self._events(f"FROM found WHERE kind IN ('released', 'expired') ORDER BY \"at\" DESC LIMIT {4 * MOST_TOLD}")
         by_number = {event.detail.get("number"): event for event in reversed(ended)}
         return [
-            Told(decision=event, evidence=self._evidence(source, event.detail.get("evidence", ())), ended=by_number.get(event.detail.get("number")))
+            Told(decision=event, evidence=self._evidence(event.detail.get("evidence", ())), ended=by_number.get(event.detail.get("number")))
             for event in imposed
         ]
 
-    def _evidence(self, source: str, places: Any) -> list[Event]:
+    def _evidence(self, places: Any) -> list[Event]:
         """The first facts of a decision and the last."""
         half = MOST_EVIDENCE // 2
         unique = sorted({int(place) for place in places})
-        chosen = unique if len(unique) <= MOST_EVIDENCE else unique[:half] + unique[-half:]
-        if not chosen:
-            return []
-        near = f"place BETWEEN {chosen[0]} AND {chosen[-1]} AND place IN ({', '.join(map(str, chosen))})"
-        found = self._events(f"FROM {source} WHERE {near} AND kind NOT IN {_OUTCOMES} AND kind <> 'gap' ORDER BY \"at\"", [])
+        found = self._at(unique if len(unique) <= MOST_EVIDENCE else unique[:half] + unique[-half:])
         # Where the store was set back once, a place was given twice: the newer entry counts.
-        newest = {event.place: event for event in found}
+        newest = {event.place: event for event in sorted(found, key=lambda event: event.at)}
         return [newest[place] for place in sorted(newest)]
+
+    def _at(self, places: list[int], clients: Sequence[str] = ()) -> list[Event]:
+        """The facts at some places, looked for in the files that have them alone; faster where their clients are known, and few."""
+        try:
+            source = self._history.source_of(places)
+        except LookupError:
+            return []
+        chosen = f"place IN ({', '.join(map(str, places))}) AND place BETWEEN {min(places)} AND {max(places)}"
+        values = list(clients) if len(clients) == 1 else []
+        chosen += " AND client = ?" if values else ""
+        return self._events(f"FROM {source} WHERE {chosen} AND kind NOT IN {_OUTCOMES} AND kind <> 'gap'", _COLUMNS, values)
 
 
 def _group(row: tuple[Any, ...]) -> Group:

@@ -83,6 +83,19 @@ class History:
             raise LookupError("no history")
         return f"read_parquet([{', '.join(_quoted(path) for path in found)}])"
 
+    def source_of(self, places: Sequence[int]) -> str:
+        """What to select entries at some places from. Raises LookupError where no file has one."""
+        found = [piece.path for piece in pieces(self.folder) if any(piece.first <= place <= piece.last for place in places)]
+        if not found:
+            raise LookupError("no history")
+        return f"read_parquet([{', '.join(_quoted(path) for path in found)}])"
+
+    def begins(self) -> int:
+        """About when the history begins: the time of its first entry."""
+        found = pieces(self.folder)
+        row = self.database.execute(f'SELECT "at" FROM read_parquet({_quoted(found[0].path)}) LIMIT 1').fetchone() if found else None
+        return int(row[0]) if row else 0
+
     # --- writing
 
     def add(self, rows: Sequence[Row], newest: int) -> None:
@@ -130,7 +143,7 @@ class History:
             by_day.setdefault((piece.generation, piece.day), []).append(piece)
         for (generation, day), found in by_day.items():
             if (generation, day) < (self.generation, self._day) and len(found) > 1:
-                self._merge_pieces(found)
+                self._merge_pieces(found, over=True)
                 continue
             # Sizes fall from the first to the last: each row is written again a few times a day, not with every file.
             while len(found) >= MANY:
@@ -139,10 +152,15 @@ class History:
                 self._merge_pieces(found[first:])
                 found = [piece for piece in pieces(self.folder) if (piece.generation, piece.day) == (generation, day)]
 
-    def _merge_pieces(self, found: Sequence[Piece]) -> None:
+    def _merge_pieces(self, found: Sequence[Piece], over: bool = False) -> None:
         paths = ", ".join(_quoted(piece.path) for piece in found)
-        # A dictionary of clients in each row group brings a bloom filter with it, which is what makes a look-up fast.
-        self._make(f"SELECT * FROM read_parquet([{paths}])", structs.replace(found[0], last=found[-1].last), f", DICTIONARY_SIZE_LIMIT {GROUP}")
+        # A finished day is sorted by client, so that a client is in one row group or two; where the sort has no room, it stays in its order. A
+        # dictionary in each row group brings a bloom filter with it, for look-ups by account and in the day that runs.
+        whole, options = structs.replace(found[0], last=found[-1].last), f", DICTIONARY_SIZE_LIMIT {GROUP}"
+        try:
+            self._make(f"SELECT * FROM read_parquet([{paths}]) {'ORDER BY client, place' if over else ''}", whole, options)
+        except duckdb.OutOfMemoryException:
+            self._make(f"SELECT * FROM read_parquet([{paths}])", whole, options)
         for piece in found:
             with contextlib.suppress(FileNotFoundError):
                 if (piece.first, piece.last) != (found[0].first, found[-1].last):
