@@ -10,7 +10,6 @@ Limits: wall clock and memory are this machine's; nothing is asserted.
 
 import argparse
 import asyncio
-import os
 import random
 import socket
 import statistics
@@ -66,11 +65,10 @@ class Keeper:
         assert found.past is not None
         return found.past
 
-    def end(self) -> int:
-        """Ends it; the most memory that it had, in KiB."""
+    def end(self) -> None:
+        """Ends it."""
         self.link.shutdown(socket.SHUT_RDWR)
-        _, self.child.returncode, used = os.wait4(self.child.pid, 0)
-        return used.ru_maxrss
+        self.child.wait()
 
 
 def made(many: int, clients: int) -> Iterator[tuple[list[Fact], list[str]]]:
@@ -169,7 +167,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         keeper, clients = fill(Path(name), asked.facts, asked.clients or asked.facts // 10)
         ask(keeper, clients)
-        print(f"the keeper's memory at most: {keeper.end() / 1024:.0f} MiB")
+        keeper.end()
+        print(f"the keeper's memory at most: {keeper.counts.memory / (1 << 20):.0f} MiB")
     for beside in (False, True, False, True):
         with tempfile.TemporaryDirectory(dir=asked.folder) as name:
             asyncio.run(offer(Path(name), beside))

@@ -177,7 +177,7 @@ class TestCheck:
     def test_a_hold_is_named_by_its_rule(self, made: Bench) -> None:
         made.connect()
         (answer,) = check_client(made.desk, ATTACKER, "smtp").answers
-        assert (answer.verdict, answer.reason, answer.entry) == ("refuse", "dos", None)
+        assert (answer.verdict, answer.rule, answer.reason, answer.entry) == ("refuse", "dos", "50 in 5m", None)
 
     def test_relay_is_granted_by_an_entry_alone(self, made: Bench) -> None:
         assert not check_client(made.desk, "8.8.8.8", "smtp", "relay").answers[0].relay

@@ -72,6 +72,7 @@ def test_what_is_not_fed_names_the_line_that_cures_it(made: Bench) -> None:
     (fed,), (hungry,) = _found(made, "connected on smtp"), _found(made, "session_ended on smtp")
     assert (fed.verdict, fed.said) == ("well", "3 since the start, for dos")
     assert (hungry.verdict, "log_selector" in hungry.cure) == ("look", True)
+    assert [each.cure for each in _found(made, "connected on imap")] == [""], "Exim speaks no IMAP"
     do(set_mode(made.desk, ADMIN, "harvesting", "off"))
     assert _found(made, "session_ended on smtp") == []
 

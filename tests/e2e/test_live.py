@@ -5,6 +5,7 @@ set through its command line, and attackers come from addresses of their own; no
 holds of seconds, Dovecot's own penalty off; needs root, namespaces and the servers.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -93,6 +94,12 @@ def _attacks(place: Place, net4: str, net6: str) -> list[Attack]:
     return found
 
 
+def _cut_short(attack: Attack) -> None:
+    """The attempt that fires: the hold may end its connection before the server answers."""
+    with contextlib.suppress(OSError):
+        attack.act(attack.client)
+
+
 NUMBERS = {"dos": (6, "60s", "12s"), "harvesting": (5, "60s", "12s"), "password_brute_force": (4, "60s", "12s")}
 
 
@@ -104,7 +111,7 @@ def test_the_nth_and_not_the_one_before_is_dropped_on_its_ports_alone_until_the_
     assert guard.counted("auth_failed") == 3 * 2 * 3
     assert guard.blocks() == set()
 
-    together([lambda each=each: each.act(each.client) for each in attacks])  # type: ignore[misc]
+    together([lambda each=each: _cut_short(each) for each in attacks])  # type: ignore[misc]
     guard.becomes(each.decision for each in attacks)
     assert {each.decision: knocks(each.client, *PORTS[each.protocol]) for each in attacks} == {each.decision: ["silence"] * 2 for each in attacks}
     for each in attacks:

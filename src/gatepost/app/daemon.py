@@ -17,6 +17,7 @@ from gatepost import config
 from gatepost.admin.api.serve import listen, serve
 from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk, Source
+from gatepost.admin.hostnames import HostNames, system_resolve
 from gatepost.aid.discover import Discovery, Findings
 from gatepost.aid.speak import Notifier, Speaker
 from gatepost.app.first import FirstStart
@@ -25,6 +26,7 @@ from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
 from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.snapshot import dump
+from gatepost.core.subjects import account
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
@@ -106,6 +108,7 @@ class Daemon:
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
         keeper = self._keeper(paths, store)
+        accounts = self._settings.accounts
         desk = Desk(
             guard,
             store,
@@ -115,6 +118,8 @@ class Daemon:
             sources=self._sources,
             problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else []), *_of(keeper)],
             recall=keeper,
+            canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
+            resolve=system_resolve,
         )
         self._spawn(mirror)
         try:
@@ -156,6 +161,7 @@ class Daemon:
             tasks.append(group.create_task(self._snapshots(paths)))
             if isinstance(desk.recall, KeeperLink):
                 tasks.append(group.create_task(desk.recall.run()))
+            tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             self._say_plan(found, mirror)
             self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._inlets)} logs")

@@ -136,8 +136,10 @@ def _verdict(answer: dict[str, Any]) -> str:
     if entry:
         of = f", for {safe(entry['name'])}" if entry.get("name") else ""
         why = f"the entry {entry['verb']} {safe(entry['prefix'])}{of}" + (", which lets it relay" if answer.get("relay") else "")
+    elif answer.get("rule"):
+        why = f"held by {safe(answer['rule'])}" + (f": {safe(answer['reason'])}" if answer.get("reason") else "")
     else:
-        why = f"held by {safe(answer['reason'])}" if answer.get("reason") else "no entry and no block is about it"
+        why = "no entry and no block is about it"
     return f"{answer['verdict']} ({why})"
 
 

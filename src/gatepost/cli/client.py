@@ -92,10 +92,7 @@ def _answer(link: _OverSocket, method: str, target: str, data: bytes | None, hea
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         # A body that is refused is not read to its end: the answer is there all the same.
         link.request(method, target, data, headers)
-        return link.getresponse()
-    found = http.client.HTTPResponse(link.sock, method=method)
-    found.begin()
-    return found
+    return link.getresponse()
 
 
 def _found(answer: http.client.HTTPResponse, text: bytes) -> Any:

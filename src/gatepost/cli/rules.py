@@ -45,6 +45,12 @@ def _chosen(preset: Preset | None, rules_path: str | None, config_path: str | No
     return options.chosen_rules(preset, rules_path)[0]
 
 
+def _say_whose(preset: Preset | None, rules_path: str | None, config_path: str | None) -> None:
+    """Says so where what is shown is in force nowhere, though nobody asked for a preset or a file."""
+    if preset is None and rules_path is None and not is_running(config_path):
+        click.echo("no gatepost answers; these are the rules of a new installation", err=True)
+
+
 @rules.command("list")
 @options.preset
 @options.rules_file
@@ -57,6 +63,7 @@ def list_rules(preset: Preset | None, rules_path: str | None, config_path: str |
         _show_live(live, as_json)
         return
     found = _chosen(preset, rules_path, config_path)
+    _say_whose(preset, rules_path, config_path)
     if as_json:
         print_json({"rules": [_as_object(rule) for rule in found]})
         return
@@ -90,6 +97,7 @@ def show(name: str, preset: Preset | None, rules_path: str | None, config_path: 
     rule = next((rule for rule in found if rule.name == name), None)
     if rule is None:
         raise BadInputError(f"there is no rule {safe(name)!r}; one of {', '.join(rule.name for rule in found)}")
+    _say_whose(preset, rules_path, config_path)
     if as_json:
         print_json(_as_object(rule))
         return
@@ -103,6 +111,7 @@ def show(name: str, preset: Preset | None, rules_path: str | None, config_path: 
 def export(preset: Preset | None, rules_path: str | None, config_path: str | None) -> None:
     """Print the rules in force, or those of a preset or file, as TOML, to be changed and given to --rules or imported."""
     found = _chosen(preset, rules_path, config_path)
+    _say_whose(preset, rules_path, config_path)
     click.echo(write_rules(found), nl=False)
 
 

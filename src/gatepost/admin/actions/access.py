@@ -42,8 +42,10 @@ class Answer(Struct, frozen=True, kw_only=True):
     protocol: Protocol
     verdict: str
     """allow, delay or refuse."""
+    rule: str = ""
+    """The rule whose decision stands; ``administrator`` for a hold by hand."""
     reason: str = ""
-    """The rule, or the administrator's words, where a decision stands."""
+    """What is said of that decision: ``50 in 5m``, or the administrator's words."""
     relay: bool = False
     """Whether an entry lets it relay without a log-in; asked at stage relay."""
     entry: Entry | None = None
@@ -190,7 +192,8 @@ def _answer(desk: Desk, question: Question) -> Answer:
     return Answer(
         protocol=question.protocol,
         verdict=type(verdict).__name__.lower(),
-        reason=(decision.rule or decision.reason or "administrator") if decision else "",
+        rule=(decision.rule or "administrator") if decision else "",
+        reason=decision.reason if decision else "",
         relay=isinstance(verdict, Allow) and question.stage == "relay" and verdict.grants_relay,
         entry=verdict.entry if isinstance(verdict, Allow | Refuse) else None,
     )

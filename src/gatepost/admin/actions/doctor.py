@@ -117,7 +117,8 @@ def _feed(desk: Desk, kind: str, protocol: str, count: int, rules: str) -> Findi
     what = f"{kind} on {protocol}"
     if count:
         return Finding(what=what, verdict="well", said=f"{count:,} since the start, for {rules}")
-    cure = next((CURES[daemon, kind] for daemon in desk.daemons if (daemon, kind) in CURES), "")
+    speaking = [daemon for daemon in desk.daemons if (daemon == "dovecot") == (protocol != "smtp")]
+    cure = next((CURES[daemon, kind] for daemon in speaking if (daemon, kind) in CURES), "")
     return Finding(what=what, verdict="look", said=f"not fed: none has come since the start, for {rules}", cure=cure)
 
 

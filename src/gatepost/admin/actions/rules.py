@@ -46,8 +46,8 @@ class SetMode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def version_of(rules: tuple[Rule, ...]) -> str:
-    """A short text that changes with the rules."""
-    return f"{zlib.crc32(msgspec.msgpack.encode(rules, enc_hook=encode_span)):08x}"
+    """A short text that changes with what the rules say."""
+    return f"{zlib.crc32(write_rules(rules).encode()):08x}"
 
 
 def list_rules(desk: Desk) -> Listed:

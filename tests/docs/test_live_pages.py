@@ -1,0 +1,50 @@
+"""The pages about the live guard name every route, metric and command, and nothing that is not there."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gatepost.admin.actions.metrics import metrics
+from gatepost.admin.api.server import CODES, ROUTES
+from gatepost.admin.desk import Source
+from gatepost.cli import gatepost
+from tests.admin.desks import bench
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def test_the_routes() -> None:
+    told = re.findall(r"^\| `([A-Z]+) (/[^`?]*)`", _page("api.md"), re.MULTILINE)
+    assert sorted(told) == sorted((method, path) for method, path, _ in ROUTES)
+    assert all(f"| {code} |" in _page("api.md") for code in (*CODES.values(), 405, 422, 500))
+
+
+def test_the_metrics() -> None:
+    with bench() as made:
+        made.sources = [Source(name="mail.log", reading=True)]
+        made.connect()
+        there = {}
+        for family in text_string_to_metric_families(metrics(made.desk)):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            there[name] = ", ".join(family.samples[0].labels)
+    told = dict(re.findall(r"^\| `(gatepost_\w+)` \| ([a-z, ]*?) ?\|", _page("metrics.md"), re.MULTILINE))
+    assert told == there
+
+
+@pytest.mark.parametrize("group", ["blocks", "access"])
+def test_the_commands(group: str) -> None:
+    found = gatepost.commands[group]
+    assert isinstance(found, click.Group)
+    assert set(re.findall(rf"gatepost {group} (\w+)", _page("commands.md"))) == set(found.commands)
+
+
+@pytest.mark.parametrize("name", ["status", "doctor", "unblock", "pause", "resume"])
+def test_commands_of_one_word(name: str) -> None:
+    assert f"gatepost {name}" in _page("commands.md")
