@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -103,23 +103,38 @@ class Follower:
         if len(self.history.waiting) >= AT_ONCE or (self.history.waiting and time.monotonic() >= self._since + self.history.settings.flush_s):
             self.history.flush(self.place)
         with contextlib.closing(self.store.batches_after(self.place)) as batches:  # type: ignore[type-var]
-            for turn, batch in enumerate(batches, 1):
-                self._take(batch)
-                if turn == SLICE:
+            return self._take_all(batches)
+
+    def _take_all(self, batches: Iterator[Batch]) -> bool:
+        before: Batch | None = None
+        try:
+            for turn, batch in enumerate(batches):
+                if before is not None:
+                    self._take(before, batch)
+                before = None if turn == SLICE else batch
+                if before is None:
                     return True
+        except DamagedError:
+            if before is not None:
+                self._take(before)
+            raise
+        if before is not None:
+            self._take(before)
         self.problem = ""
         return False
 
-    def _take(self, batch: Batch) -> None:
-        """Takes a row of the journal in: all of it, or nothing."""
+    def _take(self, batch: Batch, after: Batch | None = None) -> None:
+        """Takes a row of the journal in; in the one after it a line can go on that the last of its facts come from."""
         made: list[Row] = []
         lines = batch.lines or [""] * len(batch.entries)
         first = max(self._seen, self._recorded) + 1
         if batch.first > first:
             made.append(self.rows.of_gap(batch.first, first, batch.entries[0].at))
             self.history.missing += batch.first - first
+        told = [*zip(batch.entries, lines, strict=True), *(zip(after.entries, after.lines, strict=False) if after else ())]
+        hidden = self.rows.hidden(told)
         for place, (entry, line) in enumerate(zip(batch.entries, lines, strict=True), batch.first):
-            made += self._rows_of(place, entry, line)
+            made += self._rows_of(place, entry, hidden.get(line, line))
         last = batch.first + len(batch.entries) - 1
         newest = self._order.engine.newest
         if last > self._applied:

@@ -17,7 +17,7 @@ from gatepost.core.decisions import Brake, Decision, Effect, Expire, Impose, Rel
 from gatepost.core.deeds import AdoptLists, AdoptRules, Deed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, MessageAccepted, kind_name
 from gatepost.core.subjects import Subject
-from gatepost.stores.contract import Audit
+from gatepost.stores.contract import Audit, Entry
 
 MOST_NAMES = 200_000
 """Names of accounts that are known to exist, at most."""
@@ -67,16 +67,21 @@ class Rows:
         """What is kept of a name that is masked."""
         return f"{MASK}{hashlib.blake2b(account.encode(), key=self._salt, digest_size=5).hexdigest()}:{len(account)}"
 
+    def hidden(self, told: Iterable[tuple[Entry, str]]) -> dict[str, str]:
+        """How log lines that name what is no account are kept. A line can tell several facts, of which one alone carries the name."""
+        named = [(account, fact, line) for fact, line in told if (account := getattr(fact, "account", ""))]
+        for account, fact, line in named:
+            if isinstance(fact, AuthSucceeded | MessageAccepted) or (isinstance(fact, AuthFailed) and _says_it_exists(fact.reason, line)):
+                self.exists(account)
+        if not self._mask:
+            return {}
+        return {line: _without(line, account) for account, _, line in named if line and account not in self._exist}
+
     def of_fact(self, place: int, fact: Fact, line: str) -> Row:
-        """The row of a fact."""
+        """The row of a fact; its line as `hidden` says."""
         account: str = getattr(fact, "account", "")
         reason: str = getattr(fact, "reason", "")
-        if account and isinstance(fact, AuthSucceeded | MessageAccepted):
-            self.exists(account)
-        if account and isinstance(fact, AuthFailed) and _says_it_exists(reason, line):
-            self.exists(account)
         if account and self._mask and account not in self._exist:
-            line = _without(line, account)
             account = self.masked(account)
         left = {name: getattr(fact, name) for name in type(fact).__struct_fields__ if name not in _FRONT}
         detail = {
