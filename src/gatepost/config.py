@@ -18,6 +18,7 @@ from gatepost.core.faults import BadInputError
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
 from gatepost.inlets.syslog import SyslogSettings
+from gatepost.keeper.files import HistorySettings
 from gatepost.outlets.messengers.settings import ChannelSettings, check_channels
 from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.wire.maillog.grammar import Host
@@ -53,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
+    history: HistorySettings = HistorySettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
     socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
 

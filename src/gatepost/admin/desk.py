@@ -22,6 +22,7 @@ from gatepost.core.spans import encode_span
 from gatepost.core.subjects import account, network, prefix_text
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.messengers import ChannelState
+from gatepost.pipeline.recall import Recall
 from gatepost.stores.contract import Audit, Store
 
 Resolve = Callable[[str], Awaitable[tuple[str, ...]]]
@@ -75,6 +76,7 @@ class Desk:
         daemons: Iterable[str] = (),
         sources: Callable[[], Sequence[Source]] = lambda: (),
         problems: Callable[[], Sequence[str]] = lambda: (),
+        recall: Recall | None = None,
         canonical: Callable[[str], str] = account,
         resolve: Resolve = nobody,
         channels: Callable[[], Sequence[ChannelState]] = lambda: (),
@@ -89,6 +91,8 @@ class Desk:
         """The mail daemons that were found here: postfix, dovecot, exim."""
         self.sources = sources
         self.problems = problems
+        self.recall = recall
+        """Who remembers the past; None where no history is kept."""
         self.canonical = canonical
         """The one name of an account, as inlets make it too."""
         self.resolve = resolve

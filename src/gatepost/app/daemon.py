@@ -32,6 +32,7 @@ from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.snapshot import dump
 from gatepost.core.subjects import account
+from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.mirror import NftablesMirror
 from gatepost.pipeline.guard import Guard
@@ -120,6 +121,7 @@ class Daemon:
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
+        keeper = self._keeper(paths, store)
         accounts = self._settings.accounts
         desk = Desk(
             guard,
@@ -128,7 +130,13 @@ class Daemon:
             gateways=found.gateways,
             daemons=[daemon.name for daemon in found.daemons],
             sources=self._feeds.sources,
-            problems=lambda: [*self._problems, *self._feeds.problems(), *([f"state: {journal.problem}"] if journal.problem else [])],
+            problems=lambda: [
+                *self._problems,
+                *self._feeds.problems(),
+                *([f"state: {journal.problem}"] if journal.problem else []),
+                *_of(keeper),
+            ],
+            recall=keeper,
             canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
             resolve=system_resolve,
             channels=lambda: alerts.states(),
@@ -160,6 +168,13 @@ class Daemon:
             country=countries.of,
         )
 
+    def _keeper(self, paths: config.Paths, store: Store) -> KeeperLink | None:
+        """Who writes history: nobody where none is wanted, or where nothing is written that he could follow."""
+        settings = self._settings.history
+        if not settings.days or not isinstance(store, SqliteStore):
+            return None
+        return KeeperLink(store.path, paths.state / "history", settings)
+
     def _spawn(self, mirror: NftablesMirror) -> None:
         """Starts the helper that alone may touch the kernel, and gives that right away here, before a line is read."""
         try:
@@ -186,6 +201,8 @@ class Daemon:
             await mirror.built()
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
+            if isinstance(desk.recall, KeeperLink):
+                tasks.append(group.create_task(desk.recall.run()))
             tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             tasks.append(group.create_task(self._helper(mirror, stop)))
@@ -291,3 +308,9 @@ class Daemon:
         while self._notifier.watchdog:
             self._notifier.tell("WATCHDOG=1")
             await asyncio.sleep(self._notifier.watchdog)
+
+
+def _of(keeper: KeeperLink | None) -> list[str]:
+    """What is wrong with the history."""
+    problem = keeper.problem() if keeper else ""
+    return [problem] if problem else []

@@ -20,6 +20,7 @@ from gatepost.cli.client import NoDaemonError
 from gatepost.cli.demo import demo
 from gatepost.cli.doctor import doctor
 from gatepost.cli.drill import drill
+from gatepost.cli.history import history
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
@@ -27,6 +28,7 @@ from gatepost.cli.run import run
 from gatepost.cli.show import safe
 from gatepost.cli.status import status
 from gatepost.cli.top import top
+from gatepost.cli.why import why
 from gatepost.core.faults import BadInputError
 
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -38,7 +40,26 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, demo, drill, replay, parse, rules, check, status, top, doctor, blocks, unblock, pause, resume, access, alerts):
+for command in (
+    run,
+    demo,
+    drill,
+    replay,
+    parse,
+    rules,
+    check,
+    status,
+    top,
+    doctor,
+    blocks,
+    unblock,
+    pause,
+    resume,
+    access,
+    why,
+    history,
+    alerts,
+):
     gatepost.add_command(command)
 
 

@@ -160,6 +160,17 @@ class Windows:
                 return True
         return False
 
+    def fill(self, key: str, at: int) -> int:
+        """How many facts, or different values, of a key lie in the window that ends at a time."""
+        window = self.young.get(key, self.old.get(key))
+        if window is None:
+            return 0
+        if isinstance(window, Spread):
+            marks = window.facts
+        else:
+            marks = [window] if isinstance(window, int) else window.marks if isinstance(window, Distinct) else window
+        return sum(at - self.span < each >> PLACE_BITS <= at for each in marks)
+
     def end_silences(self, at: int) -> None:
         """Has every silence end at a time at the latest."""
         self.silences = {key: sorted((min(until, at), start) for until, start in spans) for key, spans in self.silences.items()}

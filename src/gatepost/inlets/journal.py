@@ -14,7 +14,7 @@ again, for the memory alone.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC
 from typing import Annotated, Literal
@@ -22,9 +22,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from gatepost.core.facts import Fact
 from gatepost.inlets.journal_entry import FIELDS, SUPPRESSED, VERSION, Cursor, Entry, Memory, decode, encode, place, read
 from gatepost.inlets.journal_process import FOLDERS, MissingError, Process
+from gatepost.pipeline.guard import Report
+from gatepost.wire.maillog.framing import readable
 from gatepost.wire.maillog.reader import LONGEST, Coverage, Reader
 
 NAME = "journal"
@@ -91,7 +92,7 @@ class JournalInlet:
     def __init__(
         self,
         settings: JournalSettings,
-        report: Callable[[Sequence[Fact], str, bytes], None],
+        report: Report,
         now: Callable[[], int],
         saved: Mapping[str, bytes],
         *,
@@ -99,7 +100,7 @@ class JournalInlet:
         domains: Mapping[str, str] | None = None,
         folders: str = FOLDERS,
     ) -> None:
-        """``report(facts, name, cursor)`` is called on the loop's thread. ``folders`` is where journalctl is looked for."""
+        """``report`` is called on the loop's thread. ``folders`` is where journalctl is looked for."""
         self.settings = settings
         self.name = NAME
         self.memory_name = f"{NAME}#memory"
@@ -175,7 +176,7 @@ class JournalInlet:
         else:
             self._at = await self._newest()
             self._cursor = Cursor(VERSION, self._at, self._now())
-        self._report((), self.name, encode(self._cursor))
+        self._report((), self.name, encode(self._cursor), ())
         self._unsaved = True
         self._save()
 
@@ -297,7 +298,7 @@ class JournalInlet:
         if found:
             self._facts += len(found)
             facts = [fact if fact.at <= now else replace(fact, at=now) for _, fact in found]
-            self._report(facts, self.name, encode(self._cursor))
+            self._report(facts, self.name, encode(self._cursor), [readable(lines[number]) for number, _ in found])
 
     # --- what is saved
 
@@ -311,8 +312,8 @@ class JournalInlet:
             return
         start = time.monotonic()
         memory = encode(Memory(VERSION, self._at, self.reader.dump()))
-        self._report((), self.name, encode(self._cursor))
-        self._report((), self.memory_name, memory)
+        self._report((), self.name, encode(self._cursor), ())
+        self._report((), self.memory_name, memory, ())
         self._unsaved = False
         self._memory_bytes = len(memory)
         end = time.monotonic()

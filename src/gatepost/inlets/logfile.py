@@ -14,14 +14,13 @@ first: the memory that a store has is never ahead of the cursor.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from gatepost.core.facts import Fact
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.files import DAMAGED
 from gatepost.inlets.inotify import Inotify
@@ -29,6 +28,7 @@ from gatepost.inlets.logfile_cursor import VERSION, Cursor, Memory, Place, decod
 from gatepost.inlets.logfile_source import EVERYTHING, ReplacedError, Source
 from gatepost.inlets.logfile_trail import Trail
 from gatepost.inlets.logfile_watch import Watch
+from gatepost.pipeline.guard import Report
 from gatepost.wire.maillog.reader import Coverage, Reader
 
 MEMORY_EVERY = 1.0
@@ -86,7 +86,7 @@ class LogFileInlet:
     def __init__(
         self,
         settings: LogFileSettings,
-        report: Callable[[Sequence[Fact], str, bytes], None],
+        report: Report,
         now: Callable[[], int],
         saved: Mapping[str, bytes],
         *,
@@ -95,7 +95,10 @@ class LogFileInlet:
         domains: Mapping[str, str] | None = None,
         inotify: Inotify | None = None,
     ) -> None:
-        """``report(facts, name, cursor)`` is called on the loop's thread. Raises BadInputError where the path leads to what is no log."""
+        """``report(facts, name, cursor, lines)`` is called on the loop's thread, a line for each fact.
+
+        Raises BadInputError where the path leads to what is no log.
+        """
         _refuse(settings.path)
         self.settings = settings
         self.name = f"logfile:{settings.path}"
@@ -182,7 +185,7 @@ class LogFileInlet:
             self._trail.begin_at_end()
         else:
             self._trail.resume(cursor, self._recall(memory))
-        self._report((), self.name, self._cursor())
+        self._report((), self.name, self._cursor(), ())
         self._unsaved = True
         self._save()
 
@@ -278,7 +281,7 @@ class LogFileInlet:
         if found:
             self._facts += len(found)
             facts = [fact if fact.at <= now else replace(fact, at=now) for _, fact in found]
-            self._report(facts, self.name, self._cursor())
+            self._report(facts, self.name, self._cursor(), [lines[number] for number, _ in found])
 
     # --- what is saved
 
@@ -297,8 +300,8 @@ class LogFileInlet:
         start = time.monotonic()
         places = [source.remembered() for source in sources]
         memory = encode(Memory(VERSION, places, self.reader.dump()))
-        self._report((), self.name, self._cursor())
-        self._report((), self.memory_name, memory)
+        self._report((), self.name, self._cursor(), ())
+        self._report((), self.memory_name, memory, ())
         self._unsaved = False
         self._memory_bytes = len(memory)
         end = time.monotonic()

@@ -14,17 +14,17 @@ import socket
 import ssl
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from gatepost.core.facts import Fact
 from gatepost.inlets.syslog_datagrams import Datagrams
 from gatepost.inlets.syslog_senders import Senders
 from gatepost.inlets.syslog_streams import Streams
+from gatepost.pipeline.guard import Report
 from gatepost.wire.maillog.reader import Coverage, Reader
 
 TICK = 1.0
@@ -103,7 +103,7 @@ class SyslogInlet:
     def __init__(
         self,
         settings: SyslogSettings,
-        report: Callable[[Sequence[Fact], str, bytes], None],
+        report: Report,
         now: Callable[[], int],
         saved: Mapping[str, bytes],
         *,
@@ -111,7 +111,7 @@ class SyslogInlet:
         default_domain: str = "",
         domains: Mapping[str, str] | None = None,
     ) -> None:
-        """``report(facts, name, memory)`` is called on the loop's thread; facts come without a name."""
+        """``report`` is called on the loop's thread; facts come without a name."""
         self.settings = settings
         self.name = settings.name
         self._report = report
@@ -119,7 +119,7 @@ class SyslogInlet:
         def reader() -> Reader:
             return Reader(daemon=settings.daemon, timezone=zone, latest=now(), default_domain=default_domain, domains=domains)
 
-        self.senders = Senders(settings.senders, reader, lambda facts: report(facts, "", b""), now)
+        self.senders = Senders(settings.senders, reader, lambda facts, lines: report(facts, "", b"", lines), now)
         self.senders.load(saved.get(self.name))
         self.port = 0
         """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
@@ -246,7 +246,7 @@ class SyslogInlet:
             return
         start = time.monotonic()
         memory = self.senders.dump()
-        self._report((), self.name, memory)
+        self._report((), self.name, memory, ())
         self._memory_bytes = len(memory)
         end = time.monotonic()
         self._next_saving = end + MEMORY_SHARE * (end - start)

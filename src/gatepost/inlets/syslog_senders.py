@@ -35,7 +35,7 @@ class Senders:
     """All senders of one listener."""
 
     def __init__(
-        self, networks: Iterable[str], reader: Callable[[], Reader], report: Callable[[Sequence[Fact]], None], now: Callable[[], int]
+        self, networks: Iterable[str], reader: Callable[[], Reader], report: Callable[[Sequence[Fact], Sequence[str]], None], now: Callable[[], int]
     ) -> None:
         self.lines = self.facts = 0
         self.newest = 0
@@ -87,7 +87,8 @@ class Senders:
         self.newest = max(self.newest, reader.newest)
         if found:
             self.facts += len(found)
-            self._report([fact if fact.at <= now else replace(fact, at=now) for _, fact in found])
+            facts = [fact if fact.at <= now else replace(fact, at=now) for _, fact in found]
+            self._report(facts, [lines[number] for number, _ in found])
 
     @property
     def count(self) -> int:

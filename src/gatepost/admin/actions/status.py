@@ -10,6 +10,7 @@ from gatepost.admin.desk import Desk, Source
 from gatepost.core.counters import KIND_OF
 from gatepost.core.facts import Held, kind_name
 from gatepost.pipeline.mirrors import MirrorState
+from gatepost.pipeline.recall import Counts
 
 
 class Feed(Struct, frozen=True, kw_only=True):
@@ -68,6 +69,8 @@ class Status(Struct, frozen=True, kw_only=True):
     feeds: list[Feed]
     dropped: dict[str, int]
     """What was dropped to stay within limits, or came too late."""
+    history: Counts | None = None
+    """How the keeper is doing; null where none runs."""
     entries: int
     """Entries of the deny and allow lists, the own ones included."""
 
@@ -101,6 +104,7 @@ def status(desk: Desk) -> Status:
         names=_names(desk),
         feeds=_feeds(desk),
         dropped=dict(engine.pressure),
+        history=desk.recall.counts() if desk.recall else None,
         entries=len(engine.lists.entries),
     )
 

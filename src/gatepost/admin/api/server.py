@@ -21,6 +21,7 @@ from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
 from gatepost.admin.actions.top import top
+from gatepost.admin.actions.why import forget, why
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
 from gatepost.core.faults import BadInputError
@@ -245,6 +246,14 @@ async def _test_channel(desk: Desk, who: Who, request: Request) -> Any:
     return await channels.test_channel(desk, request.path_params["name"])
 
 
+async def _why(desk: Desk, who: Who, request: Request) -> Any:
+    return await why(desk, request.query_params.get("subject", ""))
+
+
+async def _forget(desk: Desk, who: Who, request: Request) -> Any:
+    return await forget(desk, who, request.query_params.get("subject", ""))
+
+
 async def _audit(desk: Desk, who: Who, request: Request) -> Any:
     limit, before = _number(request, "limit", 100), _number(request, "before", 0)
     return [{"number": number, "audit": line} for number, line in desk.store.audit(min(limit, 1000), before)]
@@ -283,5 +292,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/presets/{preset}", _preset),
     ("GET", "/api/v1/channels", _channels),
     ("POST", "/api/v1/channels/{name}/test", _test_channel),
+    ("GET", "/api/v1/why", _why),
+    ("DELETE", "/api/v1/history", _forget),
     ("GET", "/api/v1/audit", _audit),
 )
