@@ -59,7 +59,7 @@ class Daemon:
         return {
             "/api/v1/rules": {"rules": [{"rule": self.rule, "sentence": "3 connections."}]},
             "/api/v1/status": {"feeds": [], "mirrors": []},
-            "/api/v1/access/check": {"answers": [{"verdict": self.verdict, "reason": "dos"}]},
+            "/api/v1/access/check": {"answers": [{"verdict": self.verdict, "rule": "dos", "reason": "50 in 5m"}]},
             "/api/v1/access": list(self.entries),
             "/api/v1/blocks": [],
             "/api/v1/unblock": {"released": []},

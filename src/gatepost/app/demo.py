@@ -143,7 +143,7 @@ class Demo:
             self.board.trouble(f"the guard does not answer: {wrong}")
             return ""
         answer = found["answers"][0]
-        rule = (answer["reason"] or "the deny list") if answer["verdict"] == "refuse" else ""
+        rule = (answer["rule"] or "the deny list") if answer["verdict"] == "refuse" else ""
         if self.board.ruled(client, protocol, rule) and rule:
             await self._look()
         return rule
