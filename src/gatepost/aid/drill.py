@@ -201,7 +201,10 @@ class Drill:
         self._say(f"fired: {asked.rule} holds {asked.source} on {', '.join(held['protocols'])} for {(held['until'] - held['start']) // 1_000_000} s")
         answer = self._answer()
         refuses: bool = answer["verdict"] == "refuse"
-        self._say(f"the guard's answer to {asked.source} on {asked.protocol}: {answer['verdict']}" + (f" ({answer['rule'] or 'the deny list'})" if refuses else ""))
+        self._say(
+            f"the guard's answer to {asked.source} on {asked.protocol}: {answer['verdict']}"
+            + (f" ({answer['rule'] or 'the deny list'})" if refuses else "")
+        )
         bites = False
         for _ in range(EXTRA):
             away, said = self._knock()
