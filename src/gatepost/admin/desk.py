@@ -89,7 +89,7 @@ class Desk:
         self, deed: AnyDeed, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = ""
     ) -> tuple[Effect, ...]:
         """Does a deed and writes it into the audit trail. Raises BadInputError where the deed contradicts itself."""
-        audit = Audit(at=deed.at, who=who.name, action=action, subject=subject, before=_text(before), after=_text(after), reason=reason)
+        audit = audit_line(deed.at, who, action, subject, before, after, reason)
         try:
             return await self.guard.do(deed, audit)
         except ValueError as wrong:
@@ -99,9 +99,10 @@ class Desk:
 class Harm:
     """Whom a hold or a deny entry of one administrator must not hit; made anew for each request, asked for each of its prefixes."""
 
-    def __init__(self, desk: Desk, who: Who) -> None:
-        at = desk.now()
-        self._allowed = [entry for entry in desk.guard.standing.entries() if entry.verb == "allow" and entry.networks and entry.in_force(at)]
+    def __init__(self, desk: Desk, who: Who, entries: Iterable[Entry] | None = None) -> None:
+        """``entries`` are the lists as they are going to be, where they are to change with it."""
+        at, entries = desk.now(), desk.guard.standing.entries() if entries is None else entries
+        self._allowed = [entry for entry in entries if entry.verb == "allow" and entry.networks and entry.in_force(at)]
         self._own = [entry for entry in self._allowed if entry.own]
         self._victims = [(gateway, f"this host's gateway {gateway.network_address}") for gateway in desk.gateways]
         with contextlib.suppress(ValueError):  # where he works from may not be known, as in `UNKNOWN` of sshd(8)
@@ -155,6 +156,11 @@ def _covers(outer: Network, inner: Network) -> bool:
 
 def _between(inner: Network, middle: Network, outer: Network) -> bool:
     return _covers(outer, middle) and _covers(middle, inner) and middle != outer
+
+
+def audit_line(at: int, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = "") -> Audit:
+    """A line for the audit trail; ``before`` and ``after`` are kept as JSON."""
+    return Audit(at=at, who=who.name, action=action, subject=subject, before=_text(before), after=_text(after), reason=reason)
 
 
 def _text(value: Any) -> str:
