@@ -1,17 +1,19 @@
 """What of a fail2ban becomes what in Gatepost.
 
-Job: turn mail jails, their bans and `ignoreip` into holds, list entries and changes of rules, and name what is left behind and why. Promise: nothing is
-changed here, in fail2ban or in Gatepost; the same files and the same time give the same plan. Limits: whether Gatepost takes a line, the daemon says.
+Job: turn mail jails, their bans and `ignoreip` into holds, list entries and changes of rules, and name what is left behind and why. Promise: nothing
+is changed here, in fail2ban or in Gatepost; the same files and the same time give the same plan. Limits: whether Gatepost takes a line, the daemon
+says.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from gatepost.aid.fail2ban_bans import AS_THE_JAIL_SAYS, FOR_GOOD, Ban
+from gatepost.aid.fail2ban_bans import AS_THE_JAIL_SAYS, FOR_GOOD, Ban, read_bans
 from gatepost.aid.fail2ban_config import Config
 from gatepost.aid.fail2ban_jails import LISTED, REJECTIONS, SPAM, Jail, ignored, read_jails
 from gatepost.core.facts import PROTOCOLS, Protocol
@@ -19,6 +21,8 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.spans import LONGEST, SECOND, Span
 from gatepost.core.subjects import address, prefix_text
 
+FOLDER, DATABASE = "/etc/fail2ban", "/var/lib/fail2ban/fail2ban.sqlite3"
+"""Where fail2ban keeps its configuration, and its bans where that names no other file."""
 NEW_RULES: dict[str, dict[str, Any]] = {
     REJECTIONS: {"counts": "rejected", "on": ["smtp"]},
     LISTED: {"counts": "rejected", "on": ["smtp"], "where.reason": "dnsbl"},
@@ -65,10 +69,28 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The mail jails, to be stopped afterwards."""
 
 
+def read(folder: Path, database: str, now: int) -> Plan:
+    """The plan for the fail2ban that a folder configures; an empty ``database`` is the one that its configuration names. Raises BadInputError."""
+    config = Config(folder, "jail")
+    database = database or _database(folder)
+    if database.lower() not in ("none", ":memory:"):
+        return plan(config, read_bans(Path(database)), now)
+    found = plan(config, (), now)
+    found.left.append(Left("bans", f"fail2ban keeps no database here (dbfile = {database})"))
+    return found
+
+
+def _database(folder: Path) -> str:
+    try:
+        return Config(folder, "fail2ban").get("Definition", "dbfile", DATABASE)
+    except BadInputError:
+        return DATABASE
+
+
 def plan(config: Config, bans: Iterable[Ban], now: int) -> Plan:
     """The plan. ``now`` is in microseconds since 1970 UTC. Raises BadInputError where the defaults themselves cannot be read."""
     jails, others = read_jails(config)
-    left = [Left(f"jail {name}", because) for name, because in others.items()]
+    left: list[Left] = []
     wishes = [*_trusted(config, jails, left), *_banned(jails, others, bans, now, left)]
     rules = _rules(jails, left)
     for extra in dict.fromkeys(extra for jail in jails for extra in jail.extras):
@@ -82,7 +104,8 @@ def _names(jails: Iterable[Jail]) -> str:
 
 def _on(protocols: Iterable[str]) -> tuple[Protocol, ...]:
     """Protocols in their one order; empty where it is all of them."""
-    found = tuple(each for each in PROTOCOLS if each in set(protocols))
+    named = set(protocols)
+    found = tuple(each for each in PROTOCOLS if each in named)
     return () if found == PROTOCOLS else found
 
 
@@ -102,8 +125,10 @@ def _prefix(text: str) -> str:
 def _trusted(config: Config, jails: list[Jail], left: list[Left]) -> list[Wish]:
     """Allow entries: everywhere for whom all mail jails ignore, else on the protocols that no other mail jail watches."""
     of_jail = {jail.name: {_prefix(text) or text.lower() for text in jail.ignored} for jail in jails}
-    everybody = dict.fromkeys(_prefix(text) or text.lower() for text in (*(each for jail in jails for each in jail.ignored), *_by_default(config, jails)))
+    # Where no mail jail is enabled, those whom all jails would ignore.
+    told = [each for jail in jails for each in jail.ignored] if jails else ignored(config)
     found = []
+    everybody = dict.fromkeys(_prefix(text) or text.lower() for text in told)
     for text in everybody:
         counting = [jail for jail in jails if text not in of_jail[jail.name]]
         ignoring = [jail for jail in jails if text in of_jail[jail.name]]
@@ -117,11 +142,6 @@ def _trusted(config: Config, jails: list[Jail], left: list[Left]) -> list[Wish]:
         else:
             found.append(Wish(origin=origin, verb="allow", prefix=text, protocols=on, note="fail2ban: ignoreip"))
     return found
-
-
-def _by_default(config: Config, jails: list[Jail]) -> tuple[str, ...]:
-    """Where no mail jail is enabled, those whom all jails would ignore."""
-    return () if jails else ignored(config)
 
 
 # --- whom fail2ban has banned
@@ -147,9 +167,9 @@ def _banned(jails: list[Jail], others: dict[str, str], bans: Iterable[Ban], now:
             for_good.setdefault(prefix, []).append(jail)
         else:
             running.append(_running(jail, prefix, until, now))
-    for name, count in elsewhere.items():
-        many = f"jail {name}: {count:,} {'ban' if count == 1 else 'bans'}"
-        left.append(Left(many, others.get(name, "the jail is not enabled, so fail2ban does not enforce them either")))
+    for name in dict.fromkeys((*others, *elsewhere)):
+        many = f" ({elsewhere[name]:,} banned)" if elsewhere[name] else ""
+        left.append(Left(f"jail {name}{many}", others.get(name, "it is not enabled, so fail2ban does not enforce them either")))
     denied = [
         Wish(
             origin=f"{_names(by)}: permanent ban of {prefix}",
@@ -185,7 +205,7 @@ def _rules(jails: list[Jail], left: list[Left]) -> list[RuleWish]:
         for name in jail.rules:
             by_rule.setdefault(name, []).append(jail)
         if not jail.rules:
-            left.append(Left(f"{jail.name}: {_numbers(jail)}", f"only its author knows what the filter {jail.filter} counts; docs/rules.md tells how to write a rule"))
+            left.append(Left(f"{jail.name}: {_numbers(jail)}", f"only its author knows what the filter {jail.filter} counts; write a rule for it"))
     found = []
     for name, alike in by_rule.items():
         first = min(alike, key=lambda jail: (jail.maxretry, -jail.findtime, jail.name))

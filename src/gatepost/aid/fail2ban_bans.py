@@ -1,7 +1,7 @@
 """The bans that fail2ban's database remembers.
 
-Job: read who is banned now, by which jail and until when. Promise: the database is opened read-only; nothing in it changes, be fail2ban running or not.
-Limits: databases of fail2ban 0.11 and later, which keep what stands in the table `bips`.
+Job: read who is banned now, by which jail and until when. Promise: the database is opened read-only; nothing in it changes, be fail2ban running or
+not. Limits: databases of fail2ban 0.11 and later, which keep what stands in the table `bips`.
 """
 
 import sqlite3
@@ -40,7 +40,7 @@ def read_bans(database: Path) -> list[Ban]:
             rows = link.execute("SELECT jail, ip, timeofban, bantime FROM bips ORDER BY timeofban, jail, ip").fetchall()
     except sqlite3.Error as wrong:
         if "no such table" in str(wrong):
-            raise BadInputError(f"{database}: has no table bips, which fail2ban keeps its bans in from 0.11 on; start a newer one on it once") from None
+            raise BadInputError(f"{database}: has no table bips, where fail2ban keeps bans from 0.11 on; start such a one on it once") from None
         raise BadInputError(f"{database}: cannot be read ({wrong}); root can, with sudo") from None
     whole = [row for row in rows if all(isinstance(text, str) for text in row[:2]) and all(isinstance(number, int) for number in row[2:])]
     return [Ban(jail, ip, at * SECOND, length) for jail, ip, at, length in whole]

@@ -142,7 +142,7 @@ def _parsed(path: Path) -> configparser.ConfigParser:
     try:
         parser.read_string(path.read_text("utf-8"), str(path))
     except configparser.Error as wrong:
-        raise BadInputError(f"{path}: {' '.join(str(wrong).split())}") from None
+        raise BadInputError(" ".join(str(wrong).split())) from None  # it names file and line
     except UnicodeDecodeError:
         raise BadInputError(f"{path}: is no UTF-8 text") from None
     except OSError as wrong:

@@ -17,6 +17,7 @@ from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
 from gatepost.cli.client import NoDaemonError
 from gatepost.cli.doctor import doctor
+from gatepost.cli.imports import imports
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
@@ -34,7 +35,7 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
+for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access, imports):
     gatepost.add_command(command)
 
 

@@ -1,8 +1,8 @@
 """Taking over what another guard holds, trusts and counts.
 
-Job: weigh holds, list entries and changes of rules that come together, and put in force what can stand. Promise: all of it is weighed before anything
-changes; what stands already is left as it is, so that a second time changes nothing; it is one batch for the store, with a line in the audit trail for
-the lists, one for the holds and one for the rules. Limits: reads no files; who contradicts what stands here is refused line by line.
+Job: weigh holds, list entries and changes of rules that come together, and put in force what can stand. Promise: all of it is weighed before
+anything changes; what stands already is left as it is, so that a second time changes nothing; it is one batch for the store, with a line in the
+audit trail for the lists, one for the holds and one for the rules. Limits: reads no files; what contradicts what stands is refused, line by line.
 """
 
 import asyncio
@@ -201,12 +201,14 @@ class Weighed:
         entry = entry_of(asked, self.now, wish.until)
         if entry.name:
             return self._weigh_name(entry)
+        own = self._own_around(entry)
         if entry.verb == "deny":
             harm.check_deny(entry)
-        else:
-            own = self._own_around(entry)
             if own:
-                return Outcome(state="there", said=f"it lies in this host's own network {own.prefix}")
+                raise BadInputError(f"it lies in this host's own network {own.prefix}; gatepost access deny takes it, if you mean it")
+        elif own:
+            return Outcome(state="there", said=f"it lies in this host's own network {own.prefix}")
+        else:
             _check_width(entry)
         return self._weigh_beside(entry)
 
@@ -238,7 +240,7 @@ class Weighed:
         return Outcome(state="new", protocols=entry.protocols)
 
     def _own_around(self, entry: Entry) -> Entry | None:
-        """The own network that trusts all of a prefix already, unless a deny entry lies in between."""
+        """The own network that trusts all of a prefix already, unless something that is denied lies in between."""
         for own in self._there:
             if own.own and own.trusts("") and not own.protocols and not own.logins and _inside(entry, own):
                 between = any(each.verb == "deny" and _inside(entry, each) for each in (*self._there, *self._entries))
