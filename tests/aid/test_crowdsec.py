@@ -56,5 +56,5 @@ def test_what_is_no_ban_of_an_address_is_told_and_keeps_its_line(line: str, beca
 @pytest.mark.parametrize("expiration", ["soon", "", "5 fortnights", "1d"])
 def test_a_length_that_is_none_is_left_for_the_list_to_refuse(expiration: str) -> None:
     text, left = as_list(HEAD + row(expiration=expiration), NOW)
-    assert text.splitlines()[1] == f"203.0.113.7,{expiration},CrowdSec: crowdsecurity/dovecot-spam"
+    assert text.splitlines()[1] == f"203.0.113.7,{expiration or 'none'},CrowdSec: crowdsecurity/dovecot-spam"
     assert left == []

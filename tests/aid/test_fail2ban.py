@@ -71,7 +71,8 @@ class TestJails:
     def test_extras_are_named_once_for_all_jails(self, tmp_path: Path) -> None:
         extras = "[DEFAULT]\naction = %(action_mw)s\n         abuseipdb[key=x]\nbantime.increment = true\nignorecommand = /bin/true\n"
         left = {each.what: each.because for each in planned(tmp_path, extras + BOTH).left}
-        assert list(left) == [f"{what} (postfix, dovecot)" for what in ("bantime.increment", "ignorecommand", "action sendmail-whois", "action abuseipdb")]
+        whats = ("bantime.increment", "ignorecommand", "action sendmail-whois", "action abuseipdb")
+        assert list(left) == [f"{what} (postfix, dovecot)" for what in whats]
         assert "repeat-offender" in left["bantime.increment (postfix, dovecot)"]
 
     def test_an_action_that_cannot_be_read_is_no_reason_to_leave_its_jail(self, tmp_path: Path) -> None:
@@ -111,7 +112,8 @@ class TestBans:
         assert (found.wishes[0].origin, found.wishes[0].note) == ("postfix, dovecot: permanent ban of 203.0.113.3", "fail2ban: postfix, dovecot")
 
     def test_what_is_no_address_and_who_is_not_guarded_any_more(self, tmp_path: Path) -> None:
-        found = planned(tmp_path, BOTH, ("dovecot", "bob", NOW, 60), ("old", "203.0.113.1", NOW, 60), ("dovecot", 7, "x", 60), ("dovecot", "", NOW, 60))
+        rows = [("dovecot", "bob", NOW, 60), ("old", "203.0.113.1", NOW, 60), ("dovecot", 7, "x", 60), ("dovecot", "", NOW, 60)]
+        found = planned(tmp_path, BOTH, *rows)
         assert found.wishes == []
         assert found.left == [
             Left("dovecot: ban of ", "it is no address"),
@@ -128,7 +130,8 @@ class TestBans:
         assert (found.wishes, found.left) == ([], [Left("bans", "fail2ban keeps no database here (dbfile = None)")])
 
     @pytest.mark.parametrize(
-        ("text", "words"), [(None, "is not there; name fail2ban's database with --database"), (b"", "has no table bips"), (b"x" * 5000, "cannot be read")]
+        ("text", "words"),
+        [(None, "is not there; name fail2ban's database with --database"), (b"", "has no table bips"), (b"x" * 5000, "cannot be read")],
     )
     def test_a_database_that_is_none(self, tmp_path: Path, text: bytes | None, words: str) -> None:
         if text is not None:
@@ -178,7 +181,7 @@ class TestRules:
     """When it bans."""
 
     def test_the_rule_that_counts_the_same(self, tmp_path: Path) -> None:
-        local = "[postfix]\nenabled = true\n[postfix-rbl]\nenabled = true\nbantime = 1d 12h\n[dovecot]\nenabled = true\nmaxretry = 3\nfindtime = 3600\n"
+        local = f"{BOTH}maxretry = 3\nfindtime = 3600\n[postfix-rbl]\nenabled = true\nbantime = 1d 12h\n"
         assert planned(tmp_path, local).rules == [
             RuleWish(
                 origin="postfix: maxretry 5, findtime 10m, bantime 10m",
@@ -201,9 +204,8 @@ class TestRules:
         local = "[dovecot]\nenabled = true\n[postfix-sasl]\nenabled = true\nmaxretry = 3\n[sieve]\nenabled = true\nmaxretry = 3\n"
         found = planned(tmp_path, local)
         assert [rule.origin for rule in found.rules] == ["postfix-sasl, sieve: maxretry 3, findtime 10m, bantime 10m"]
-        assert found.left == [
-            Left("dovecot: maxretry 5, findtime 10m, bantime 10m", "the rule password-brute-force takes the numbers of postfix-sasl, which fire first")
-        ]
+        because = "the rule password-brute-force takes the numbers of postfix-sasl, which fire first"
+        assert found.left == [Left("dovecot: maxretry 5, findtime 10m, bantime 10m", because)]
 
     def test_for_good_is_the_longest_that_there_is(self, tmp_path: Path) -> None:
         found = planned(tmp_path, "[dovecot]\nenabled = true\nbantime = -1\nfindtime = 10y\n")

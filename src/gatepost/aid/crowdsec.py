@@ -43,7 +43,8 @@ def as_list(text: str, now: int) -> tuple[str, list[str]]:
         if not row or because:
             out.write("\n")
             continue
-        expires = cells.get("expiration", "") if length is None else _moment(now + length)
+        # What is no length, or missing, is left for the list to refuse: nobody is to be denied for good by mistake.
+        expires = cells.get("expiration") or "none" if length is None else _moment(now + length)
         writer.writerow((value, expires, f"CrowdSec: {cells.get('reason', '')}"[:500]))
     return out.getvalue(), left
 
