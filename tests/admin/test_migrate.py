@@ -87,7 +87,7 @@ def test_a_second_time_changes_nothing(made: Bench) -> None:
     state = (held(made), listed(made), made.engine.rules, len(made.audit()), made.guard.order.place)
     made.at += MINUTE
     found = take(made, *ALL, rules=(BRUTE, REJECTIONS), with_rules=True)
-    assert [each.state for each in (*found.wishes, *found.rules)] == ["there"] * 7
+    assert [each.state for each in found.wishes] + [each.state for each in found.rules] == ["there"] * 7
     assert (held(made), listed(made), made.engine.rules, len(made.audit()), made.guard.order.place) == state
 
 
@@ -138,6 +138,7 @@ def test_rules_are_told_and_changed_only_where_that_is_asked(made: Bench) -> Non
         (wish("allow", "nowhere.example.org"), "nowhere.example.org is no address and does not resolve"),
         (wish("allow", "203.0.113.200"), "203.0.113.200 stands on the deny list (deny 203.0.113.200)"),
         (wish("deny", "203.0.113.201"), "203.0.113.201 stands on the allow list (allow 203.0.113.201 on smtp)"),
+        (wish("deny", "203.0.113.199-203.0.113.200"), "203.0.113.199-203.0.113.200 overlaps the entry deny 203.0.113.200; remove one of them"),
         (wish("hold", "203.0.113.201"), "would shut out the allow entry 203.0.113.201"),
     ],
 )
@@ -223,7 +224,8 @@ class TestImportBlocks:
         assert (found.added, found.bad, found.applied) == (4, [], True)
         assert held(made) == {(each, "smtp,imap", START + DAY) for each in (ATTACKER, "203.0.114.0/24", "233.252.0.1", "233.252.0.2/31")}
         assert (made.audit()[0].action, made.audit()[0].subject) == ("import.blocks", "list")
-        again = self._import(made, "prefix,protocols,expires,note\n203.0.113.7,,,\n203.0.113.9,pop3,2027-01-16T00:00:00Z,why\n", "1d", protocols="smtp")
+        rows = "prefix,protocols,expires,note\n203.0.113.7,,,\n203.0.113.9,pop3,2027-01-16T00:00:00Z,why\n"
+        again = self._import(made, rows, protocols="smtp")
         assert (again.added, again.duplicates) == (1, 1)
         assert ("203.0.113.9", "pop3", 1_800_057_600_000_000) in held(made)
 

@@ -98,12 +98,16 @@ class TestBans:
             ("postfix", "::ffff:203.0.113.6", NOW, 60),
             ("postfix", "203.0.113.77/28", NOW, 60),
             ("postfix", "203.0.113.8", NOW, 401 * DAY // SECOND),
+            ("postfix", "203.0.113.9", NOW, 2**62),
+            ("postfix", "203.0.113.10", 2**62, 90),
         )
         assert told(found.wishes) == [
             ("deny", "203.0.113.3", MAIL, 0),
             ("deny", "203.0.113.4", SMTP, 0),
+            ("deny", "203.0.113.9", SMTP, 0),
             ("deny", "203.0.113.8", SMTP, NOW + 401 * DAY // SECOND),
             ("hold", "203.0.113.5", SMTP, NOW + 590),
+            ("hold", "203.0.113.10", SMTP, NOW + 90),
             ("hold", "2001:db8::7", SMTP, NOW + 60),
             ("hold", "203.0.113.64/28", SMTP, NOW + 60),
             ("hold", "203.0.113.6", SMTP, NOW + 60),
@@ -171,9 +175,12 @@ class TestIgnored:
         assert found.wishes[0].origin == "ignoreip 192.0.2.1 (dovecot)"
 
     def test_where_others_count_everywhere_it_is_left(self, tmp_path: Path) -> None:
-        found = planned(tmp_path, "[dovecot]\nenabled = true\n[postfix]\nenabled = true\nignoreip = 192.0.2.1 192.0.2.7/99\n")
+        ignored = f"ignoreip = 192.0.2.1 192.0.2.7/99\n         {'x' * 254}\n"
+        found = planned(tmp_path, f"[dovecot]\nenabled = true\n[postfix]\nenabled = true\n{ignored}")
         assert found.wishes == []
-        assert [each.what for each in found.left] == ["ignoreip 192.0.2.1 (postfix)", "ignoreip 192.0.2.7/99 (postfix)"]
+        left = {each.what: each.because for each in found.left}
+        assert list(left) == ["ignoreip 192.0.2.1 (postfix)", "ignoreip 192.0.2.7/99 (postfix)", f"ignoreip {'x' * 254} (postfix)"]
+        assert list(left.values())[1:] == ["it is no address, prefix or host name"] * 2
         assert found.left[0].because.startswith("dovecot count")
 
 

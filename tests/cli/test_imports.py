@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 
@@ -110,6 +109,8 @@ def test_rules_only_where_that_is_asked(fail2ban: Live) -> None:
     [
         (("--config-dir", "nowhere"), "nowhere/jail.conf: is not there; name fail2ban's folder with --config-dir"),
         (("--database", "nowhere"), "nowhere: is not there; name fail2ban's database with --database"),
+        (("--config-dir", "x" * 300), "cannot be read (File name too long); root can, with sudo"),
+        (("--database", "x" * 300), "cannot be read (File name too long)"),
         (("--database", "gatepost.toml"), "gatepost.toml: cannot be read (file is not a database)"),
     ],
 )

@@ -45,7 +45,8 @@ enabled = true
 bantime = 1d 12h
 ignoreip = %(default/ignoreip)s 203.0.113.250
 """
-RUNNING, TWICE, FOR_GOOD, SIX, OVER, BY_SSHD = ("203.0.113.101", "203.0.113.102", "203.0.113.103", "2001:db8:2::104", "203.0.113.105", "203.0.113.106")
+RUNNING, TWICE, FOR_GOOD, SIX = "203.0.113.101", "203.0.113.102", "203.0.113.103", "2001:db8:2::104"
+OVER, BY_SSHD = "203.0.113.105", "203.0.113.106"
 HOUR = 3_600_000_000
 NOTHING = "[Definition]\nactionban =\nactionunban =\n"
 

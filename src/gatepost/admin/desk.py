@@ -117,19 +117,19 @@ class Harm:
                 continue  # nobody is in it: what holds for nearly every row of a long list
             net = entry.networks[index]
             for victim, what in self._victims:
-                if _covers(net, victim) and not any(_between(victim, each, net) for other in self._allowed for each in other.networks):
+                if covers(net, victim) and not any(_between(victim, each, net) for other in self._allowed for each in other.networks):
                     raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
             _refuse_covered(net, self._own)
 
     def check_hold(self, net: Network, protocols: Iterable[Protocol] = PROTOCOLS) -> None:
         """Raises BadInputError where a hold would shut out whom it must not, or where an allow entry goes before it."""
         for victim, what in self._victims:
-            if _covers(net, victim):
+            if covers(net, victim):
                 raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
         there = [entry for entry in self._allowed if set(entry.on) & set(protocols)]
         _refuse_covered(net, there)
         for entry in there:
-            if entry.trusts("") and any(_covers(outer, net) for outer in entry.networks):
+            if entry.trusts("") and any(covers(outer, net) for outer in entry.networks):
                 said = f"lies in {_whose(entry)} {entry.prefix}, which goes before blocks"
                 cure = f"gatepost access deny {prefix_text(net)} goes before it in turn, for its prefix is longer"
                 raise BadInputError(f"prefix: {prefix_text(net)} {said}; {cure}")
@@ -137,7 +137,7 @@ class Harm:
 
 def _refuse_covered(net: Network, entries: Iterable[Entry]) -> None:
     for entry in entries:
-        if any(_covers(net, inner) for inner in entry.networks):
+        if any(covers(net, inner) for inner in entry.networks):
             cure = "name a smaller prefix" + ("" if entry.own else ", or remove that entry first")
             raise BadInputError(f"prefix: {prefix_text(net)} would shut out {_whose(entry)} {entry.prefix}; {cure}")
 
@@ -150,12 +150,13 @@ def _point(net: Network) -> tuple[int, int, int]:
     return net.version, net.max_prefixlen - net.prefixlen, int(net.network_address)
 
 
-def _covers(outer: Network, inner: Network) -> bool:
+def covers(outer: Network, inner: Network) -> bool:
+    """Whether all of a prefix lies in another one."""
     return outer.version == inner.version and outer.prefixlen <= inner.prefixlen and inner.network_address in outer
 
 
 def _between(inner: Network, middle: Network, outer: Network) -> bool:
-    return _covers(outer, middle) and _covers(middle, inner) and middle != outer
+    return covers(outer, middle) and covers(middle, inner) and middle != outer
 
 
 def audit_line(at: int, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = "") -> Audit:

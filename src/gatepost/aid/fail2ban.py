@@ -23,6 +23,10 @@ from gatepost.core.subjects import address, prefix_text
 
 FOLDER, DATABASE = "/etc/fail2ban", "/var/lib/fail2ban/fail2ban.sqlite3"
 """Where fail2ban keeps its configuration, and its bans where that names no other file."""
+LONGEST_NAME = 253
+"""Characters of a host name (RFC 1035, 2.3.4, without the dot at its end)."""
+A_CENTURY = 100 * 366 * 86_400
+"""Seconds after which nobody will lift a ban."""
 NEW_RULES: dict[str, dict[str, Any]] = {
     REJECTIONS: {"counts": "rejected", "on": ["smtp"]},
     LISTED: {"counts": "rejected", "on": ["smtp"], "where.reason": "dnsbl"},
@@ -135,7 +139,7 @@ def _trusted(config: Config, jails: list[Jail], left: list[Left]) -> list[Wish]:
         origin = f"ignoreip {text}" + (f" ({_names(ignoring)})" if counting else "")
         watched = {each for jail in counting for each in jail.protocols}
         on = _on({each for jail in ignoring for each in jail.protocols} - watched) if counting else ()
-        if "/" in text and not _prefix(text):
+        if not _prefix(text) and ("/" in text or len(text) > LONGEST_NAME):
             left.append(Left(origin, "it is no address, prefix or host name"))
         elif counting and not on:
             left.append(Left(origin, f"{_names(counting)} count it on the same protocols; allow it by hand where it is to be trusted"))
@@ -155,7 +159,9 @@ def _banned(jails: list[Jail], others: dict[str, str], bans: Iterable[Ban], now:
     for ban in bans:
         jail = known.get(ban.jail)
         length = jail.bantime if jail and ban.length == AS_THE_JAIL_SAYS else ban.length
-        until = ban.at + length * SECOND
+        if length > A_CENTURY:
+            length = FOR_GOOD
+        until = min(ban.at, now) + length * SECOND
         if length != FOR_GOOD and until <= now:
             continue
         prefix = _prefix(ban.ip)

@@ -4,6 +4,7 @@ Job: read who is banned now, by which jail and until when. Promise: the database
 not. Limits: databases of fail2ban 0.11 and later, which keep what stands in the table `bips`.
 """
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -33,11 +34,13 @@ class Ban(Struct, frozen=True):
 
 def read_bans(database: Path) -> list[Ban]:
     """All bans that are remembered, the oldest first, those that ran out too. Raises BadInputError."""
-    if not database.is_file():
-        raise BadInputError(f"{database}: is not there; name fail2ban's database with --database (dbfile in fail2ban.conf)")
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(database.absolute()))}?mode=ro", uri=True, timeout=10)) as link:
+        if not database.is_file():
+            raise BadInputError(f"{database}: is not there; name fail2ban's database with --database (dbfile in fail2ban.conf)")
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(database.absolute()))}?mode=ro", uri=True, timeout=10)) as link:
             rows = link.execute("SELECT jail, ip, timeofban, bantime FROM bips ORDER BY timeofban, jail, ip").fetchall()
+    except OSError as wrong:
+        raise BadInputError(f"{database}: cannot be read ({wrong.strerror}); root can, with sudo") from None
     except sqlite3.Error as wrong:
         if "no such table" in str(wrong):
             raise BadInputError(f"{database}: has no table bips, where fail2ban keeps bans from 0.11 on; start such a one on it once") from None

@@ -67,9 +67,9 @@ class Config:
 
     def _read(self, path: Path, seen: tuple[Path, ...]) -> bool:
         """Takes in a file and what it includes; False where there is none, which fail2ban passes over too."""
-        if path in seen or not path.is_file():
+        parser = None if path in seen else _parsed(path)
+        if parser is None:
             return False
-        parser = _parsed(path)
         around = dict(parser[INCLUDES]) if INCLUDES in parser else {}
         for included in around.get("before", "").split("\n"):
             self._include(path, included, seen)
@@ -133,18 +133,32 @@ class Config:
 
 
 def _inside(base: Path, ending: str) -> list[Path]:
-    return sorted(base.with_suffix(".d").glob(f"*.{ending}"))
+    """The files of a configuration's folder, in the order of their names; none where there is no folder."""
+    folder = base.with_suffix(".d")
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == f".{ending}" and not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as wrong:
+        raise _unreadable(folder, wrong) from None
 
 
-def _parsed(path: Path) -> configparser.ConfigParser:
+def _unreadable(path: Path, wrong: OSError) -> BadInputError:
+    return BadInputError(f"{path}: cannot be read ({wrong.strerror}); root can, with sudo")
+
+
+def _parsed(path: Path) -> configparser.ConfigParser | None:
+    """A file by itself; None where there is none. Raises BadInputError."""
     # The defaults are a section like others here: what a section says itself is told apart from what it inherits.
     parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";",), default_section="\0")
     try:
+        if not path.is_file():
+            return None
         parser.read_string(path.read_text("utf-8"), str(path))
     except configparser.Error as wrong:
         raise BadInputError(" ".join(str(wrong).split())) from None  # it names file and line
     except UnicodeDecodeError:
         raise BadInputError(f"{path}: is no UTF-8 text") from None
     except OSError as wrong:
-        raise BadInputError(f"{path}: cannot be read ({wrong.strerror}); root can, with sudo") from None
+        raise _unreadable(path, wrong) from None
     return parser

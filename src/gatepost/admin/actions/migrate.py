@@ -15,7 +15,7 @@ from gatepost.admin.actions.access import AddEntry, entry_of, list_entries
 from gatepost.admin.actions.blocks import subject_of
 from gatepost.admin.actions.lists import Imported, read_list
 from gatepost.admin.actions.rules import with_changes
-from gatepost.admin.desk import Desk, Harm, Who, audit_line
+from gatepost.admin.desk import Desk, Harm, Who, audit_line, covers
 from gatepost.admin.hostnames import MOST_NAMES, host_name, look_up, with_name
 from gatepost.core.access import Entry, Network, Place, prefixes
 from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Hold
@@ -216,8 +216,12 @@ class Weighed:
         """An entry beside those for the very same prefix: what they say already is not said again, what they contradict is refused."""
         same = {id(each): each for place in entry.places for each in self._at.get(place, ()) if not each.name}.values()
         for each in same:
-            if each.verb != entry.verb and not set(each.on).isdisjoint(entry.on):
+            if set(each.on).isdisjoint(entry.on):
+                continue
+            if each.verb != entry.verb:
                 raise BadInputError(f"{entry.prefix} stands on the {each.verb} list ({each})")
+            if each.places != entry.places:
+                raise BadInputError(f"{entry.prefix} overlaps the entry {each}; remove one of them")
         taken = {protocol for each in same for protocol in each.on}
         left = tuple(each for each in entry.on if each not in taken)
         if not left:
@@ -296,11 +300,7 @@ class Weighed:
 
 
 def _inside(entry: Entry, outer: Entry) -> bool:
-    return all(any(_covers(wide, net) for wide in outer.networks) for net in entry.networks)
-
-
-def _covers(outer: Network, inner: Network) -> bool:
-    return outer.version == inner.version and outer.prefixlen <= inner.prefixlen and inner.network_address in outer
+    return all(any(covers(wide, net) for wide in outer.networks) for net in entry.networks)
 
 
 def _check_width(entry: Entry) -> None:
