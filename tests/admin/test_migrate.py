@@ -9,9 +9,12 @@ from gatepost.admin.actions.access import AddEntry, add_entry, list_entries
 from gatepost.admin.actions.blocks import AddBlock, add_block, list_blocks
 from gatepost.admin.actions.lists import Imported
 from gatepost.admin.actions.migrate import Migrated, Migration, RuleWish, Wish, import_blocks, migrate
+from gatepost.admin.desk import audit_line
 from gatepost.core.decisions import Impose
+from gatepost.core.deeds import Hold
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY, HOUR, LONGEST, MINUTE, Span
+from gatepost.core.subjects import Subject
 from tests.admin.desks import ADMIN, ATTACKER, START, Bench, do
 
 UNTIL = START + HOUR
@@ -250,6 +253,17 @@ class TestImportBlocks:
         with pytest.raises(BadInputError) as wrong:
             self._import(made, "203.0.113.7\n", span, protocols=protocols)
         assert said in str(wrong.value)
+
+
+def test_what_was_done_before_a_deed_that_contradicts_itself_is_stored(made: Bench) -> None:
+    good, bad = (Hold(START, Subject("client", ATTACKER), until) for until in (UNTIL, START))
+    for deeds in ([bad, good], [good, bad]):
+        with pytest.raises(ValueError, match="a hold must end after it starts"):
+            do(made.guard.do_all(deeds, [audit_line(START, ADMIN, "import.blocks")]))
+    assert held(made) == {(ATTACKER, "smtp,imap,pop3,sieve,http", UNTIL)}
+    take(made, wish("hold", "203.0.113.8"))
+    assert next(entry for _, entry in made.store.entries_after(0)) == good
+    assert [line.action for line in made.audit()] == ["import.blocks", "import.blocks"]
 
 
 def test_two_at_once_are_done_one_after_the_other(made: Bench) -> None:

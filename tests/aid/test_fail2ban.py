@@ -207,6 +207,21 @@ class TestRules:
             ),
         ]
 
+    @pytest.mark.parametrize(
+        ("mode", "names"),
+        [
+            ("more", ["rejections"]),
+            ("auth", ["password-brute-force"]),
+            ("rbl", ["rejections-dnsbl"]),
+            ("aggressive", ["password-brute-force", "rejections"]),
+            ("extra", ["password-brute-force", "rejections"]),
+            ("ddos", ["harvesting"]),
+            ("errors", []),
+        ],
+    )
+    def test_the_modes_of_postfix(self, tmp_path: Path, mode: str, names: list[str]) -> None:
+        assert [rule.name for rule in planned(tmp_path, f"[postfix]\nenabled = true\nmode = {mode}\n").rules] == names
+
     def test_of_several_jails_the_strictest(self, tmp_path: Path) -> None:
         local = "[dovecot]\nenabled = true\n[postfix-sasl]\nenabled = true\nmaxretry = 3\n[sieve]\nenabled = true\nmaxretry = 3\n"
         found = planned(tmp_path, local)
@@ -222,7 +237,7 @@ class TestRules:
     @pytest.mark.parametrize(
         ("local", "because"),
         [
-            ("[mine]\nenabled = true\nport = smtp\n", "only its author knows what the filter mine counts; write a rule for it"),
+            ("[mine]\nenabled = true\nport = smtp\n", "no rule is known to count what the filter mine finds; write one"),
             ("[dovecot]\nenabled = true\nmaxretry = 0\n", "a rule counts 1 to 10,000, over 1s at least"),
             ("[dovecot]\nenabled = true\nfindtime = 0\n", "a rule counts 1 to 10,000, over 1s at least"),
         ],

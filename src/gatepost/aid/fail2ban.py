@@ -211,7 +211,7 @@ def _rules(jails: list[Jail], left: list[Left]) -> list[RuleWish]:
         for name in jail.rules:
             by_rule.setdefault(name, []).append(jail)
         if not jail.rules:
-            left.append(Left(f"{jail.name}: {_numbers(jail)}", f"only its author knows what the filter {jail.filter} counts; write a rule for it"))
+            left.append(Left(f"{jail.name}: {_numbers(jail)}", f"no rule is known to count what the filter {jail.filter} finds; write one"))
     found = []
     for name, alike in by_rule.items():
         first = min(alike, key=lambda jail: (jail.maxretry, -jail.findtime, jail.name))

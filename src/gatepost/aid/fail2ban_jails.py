@@ -12,7 +12,8 @@ from gatepost.aid.fail2ban_config import DEFAULT, Config, seconds
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
 
-LOGINS, REJECTIONS, LISTED, SPAM = "password-brute-force", "rejections", "rejections-dnsbl", "rejections-content"
+LOGINS, BAD_SESSIONS = "password-brute-force", "harvesting"
+REJECTIONS, LISTED, SPAM = "rejections", "rejections-dnsbl", "rejections-content"
 """The rules that fail2ban's mail filters correspond to."""
 
 _FILTERS: dict[str, tuple[tuple[Protocol, ...], tuple[str, ...]]] = {
@@ -37,7 +38,15 @@ _FILTERS: dict[str, tuple[tuple[Protocol, ...], tuple[str, ...]]] = {
     "assp": (("smtp",), (REJECTIONS,)),
 }
 """fail2ban's own mail filters: the protocols that they watch, and the rules that count the same."""
-_POSTFIX_MODES = {"auth": (LOGINS,), "rbl": (LISTED,), "aggressive": (LOGINS, REJECTIONS)}
+_POSTFIX_MODES: dict[str, tuple[str, ...]] = {
+    "auth": (LOGINS,),
+    "rbl": (LISTED,),
+    "extra": (LOGINS, REJECTIONS),
+    "aggressive": (LOGINS, REJECTIONS),
+    "ddos": (BAD_SESSIONS,),
+    "errors": (),
+}
+"""Where a mode of the filter postfix counts something else than rejections."""
 _WORDS: dict[str, tuple[Protocol, ...]] = {
     **dict.fromkeys(("postfix", "exim", "exim4", "sendmail", "smtp", "smtpd", "opensmtpd", "qmail", "postscreen"), ("smtp",)),
     **dict.fromkeys(("dovecot", "courier", "cyrus"), ("imap", "pop3", "sieve")),
@@ -65,7 +74,7 @@ class Jail(Struct, frozen=True, kw_only=True):
     protocols: tuple[Protocol, ...]
     """What it shuts a banned address out of."""
     rules: tuple[str, ...]
-    """The rules that count what its filter finds; none where only the filter's author knows."""
+    """The rules that count what its filter finds; none where none is known."""
     maxretry: int
     findtime: int
     """Seconds, as the next one; -1 is for good."""

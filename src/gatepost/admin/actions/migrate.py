@@ -6,7 +6,7 @@ audit trail for the lists, one for the holds and one for the rules. Limits: read
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
@@ -157,6 +157,7 @@ class Weighed:
         self._desk, self._who = desk, who
         self._names = names
         self._there = list_entries(desk)
+        self._own = [each for each in self._there if each.own and each.trusts("") and not each.protocols]
         self._at: dict[Place, list[Entry]] = {}
         self._entries: list[Entry] = []
         self._holds: list[Hold] = []
@@ -185,12 +186,11 @@ class Weighed:
         return [found[number] for number in range(len(wishes))]
 
     @staticmethod
-    def _outcome(weigh: Any, wish: Wish, harm: Harm) -> Outcome:
+    def _outcome(weigh: Callable[[Wish, Harm], Outcome], wish: Wish, harm: Harm) -> Outcome:
         try:
-            outcome: Outcome = weigh(wish, harm)
+            return weigh(wish, harm)
         except BadInputError as wrong:
             return Outcome(state="refused", said=wrong.said.removeprefix("prefix: "))
-        return outcome
 
     # --- list entries
 
@@ -245,8 +245,8 @@ class Weighed:
 
     def _own_around(self, entry: Entry) -> Entry | None:
         """The own network that trusts all of a prefix already, unless something that is denied lies in between."""
-        for own in self._there:
-            if own.own and own.trusts("") and not own.protocols and not own.logins and _inside(entry, own):
+        for own in self._own:
+            if _inside(entry, own):
                 between = any(each.verb == "deny" and _inside(entry, each) for each in (*self._there, *self._entries))
                 return None if between else own
         return None
