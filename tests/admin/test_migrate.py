@@ -13,6 +13,7 @@ from gatepost.admin.desk import audit_line
 from gatepost.core.decisions import Impose
 from gatepost.core.deeds import Hold
 from gatepost.core.faults import BadInputError
+from gatepost.core.rules import MOST_RULES
 from gatepost.core.spans import DAY, HOUR, LONGEST, MINUTE, Span
 from gatepost.core.subjects import Subject
 from tests.admin.desks import ADMIN, ATTACKER, START, Bench, do
@@ -117,6 +118,16 @@ def test_rules_are_told_and_changed_only_where_that_is_asked(made: Bench) -> Non
         ("password-brute-force", 5),
         ("rejections", 5),
     ]
+
+
+def test_rules_that_cannot_stand_together_are_refused_and_the_rest_is_done(made: Bench) -> None:
+    many = [RuleWish(name=f"mine-{number}", changes=REJECTIONS.changes) for number in range(MOST_RULES - 2)]
+    rules = (*many, RuleWish(name="dos", changes={"name": "harvesting"}))
+    found = take(made, wish("hold", ATTACKER), rules=rules, with_rules=True)
+    assert [each.state for each in found.rules] == ["new"] * (MOST_RULES - 3) + ["refused"] * 2
+    assert "500 at most" in found.rules[-2].said
+    assert "there is a rule 'harvesting' already" in found.rules[-1].said
+    assert (len(made.engine.rules), len(held(made))) == (MOST_RULES, 1)
 
 
 @pytest.mark.parametrize(

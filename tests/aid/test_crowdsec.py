@@ -53,6 +53,13 @@ def test_what_is_no_ban_of_an_address_is_told_and_keeps_its_line(line: str, beca
     assert told.startswith(f"line 2: {because}")
 
 
+def test_of_several_decisions_about_an_address_the_longest_is_kept() -> None:
+    lengths = ("2h", "1h", "3h", "3h")
+    text, left = as_list(HEAD + "".join(row(expiration=each) for each in lengths) + row("Ip:203.0.113.8"), NOW)
+    assert [line[:31] for line in text.split("\n")[1:6]] == ["", "", "203.0.113.7,2027-01-15T11:00:00", "", "203.0.113.8,2027-01-15T11:59:51"]
+    assert left == [f"line {line}: another decision about 203.0.113.7 lasts as long" for line in (2, 3, 5)]
+
+
 @pytest.mark.parametrize("expiration", ["soon", "", "5 fortnights", "1d"])
 def test_a_length_that_is_none_is_left_for_the_list_to_refuse(expiration: str) -> None:
     text, left = as_list(HEAD + row(expiration=expiration), NOW)

@@ -24,37 +24,57 @@ def is_crowdsec(text: str) -> bool:
 
 
 def as_list(text: str, now: int) -> tuple[str, list[str]]:
-    """The rows as Gatepost's own columns, and what is left out, by line. ``now`` is in microseconds since 1970 UTC."""
+    """The rows as Gatepost's own columns, and what is left out, by line. ``now`` is in microseconds since 1970 UTC.
+
+    Of several decisions about the same address the first of those that end last is kept.
+    """
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    header = [cell.strip().lower() for cell in next(rows)]
+    decisions = [_Decision(dict(zip(header, row, strict=False)), now) if row else None for row in rows]
+    longest: dict[str, _Decision] = {}
+    for each in decisions:
+        if each and not each.left_out and each.length is not None:
+            before = longest.setdefault(each.value, each)
+            if (before.length or 0) < each.length:
+                longest[each.value] = each
     out, left = io.StringIO(), []
     writer = csv.writer(out, lineterminator="\n")
-    header = [cell.strip().lower() for cell in next(rows)]
     writer.writerow(("prefix", "expires", "note"))
-    for row in rows:
-        cells = dict(zip(header, row, strict=False))
-        scope, _, value = cells.get("ip", "").partition(":")
-        because = _left_out(cells, scope) if row else ""
+    for line, each in enumerate(decisions, 2):
+        because = each.left_out if each else ""
+        if each and not because and each.length is not None and longest[each.value] is not each:
+            because = f"another decision about {each.value} lasts as long"
         if because:
-            left.append(f"line {rows.line_num}: {because}")
-        length = _length(cells.get("expiration", ""))
-        if length is not None and length <= 0 and not because:
-            left.append(f"line {rows.line_num}: it has run out")
-            because = "out"
-        if not row or because:
+            left.append(f"line {line}: {because}")
+        if each and not because:
+            writer.writerow((each.value, each.expires, each.note))
+        else:
             out.write("\n")
-            continue
-        # What is no length, or missing, is left for the list to refuse: nobody is to be denied for good by mistake.
-        expires = cells.get("expiration") or "none" if length is None else _moment(now + length)
-        writer.writerow((value, expires, f"CrowdSec: {cells.get('reason', '')}"[:500]))
     return out.getvalue(), left
 
 
-def _left_out(cells: dict[str, str], scope: str) -> str:
+class _Decision:
+    """A row."""
+
+    def __init__(self, cells: dict[str, str], now: int) -> None:
+        scope, _, self.value = cells.get("ip", "").partition(":")
+        self.length = _length(cells.get("expiration", ""))
+        """Microseconds that are left of it; None where it does not say so."""
+        # What is no length, or missing, is left for the list to refuse: nobody is to be denied for good by mistake.
+        self.expires = cells.get("expiration") or "none" if self.length is None else _moment(now + self.length)
+        self.note = f"CrowdSec: {cells.get('reason', '')}"[:500]
+        self.left_out = _left_out(cells, scope, self.length)
+        """Why it is left out; empty where it is not."""
+
+
+def _left_out(cells: dict[str, str], scope: str, length: int | None) -> str:
     if scope.lower() not in ("ip", "range"):
         return f"a decision about {cells.get('ip', '') or 'nobody'!r}; only those of scope Ip and Range name addresses"
     if cells.get("action", "").lower() != "ban":
         return f"a decision to {cells.get('action', '')!r}, which only CrowdSec's bouncers can carry out"
-    return "a simulated decision" if cells.get("simulated", "").lower() == "true" else ""
+    if cells.get("simulated", "").lower() == "true":
+        return "a simulated decision"
+    return "it has run out" if length is not None and length <= 0 else ""
 
 
 def _length(text: str) -> int | None:

@@ -21,7 +21,7 @@ from gatepost.core.access import Entry, Network, Place, prefixes
 from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Hold
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
-from gatepost.core.rules import MOST_RULES, Rule, sentence
+from gatepost.core.rules import MOST_RULES, Rule, check_rules, sentence
 from gatepost.core.spans import LONGEST, SECOND, Span
 from gatepost.core.subjects import prefix_text
 from gatepost.stores.contract import Audit
@@ -316,8 +316,9 @@ def _weigh_rules(rules: tuple[Rule, ...], wishes: Iterable[RuleWish]) -> tuple[t
     for wish in wishes:
         try:
             new, before, after = with_changes(rules, wish.name, wish.changes)
-        except BadInputError as wrong:
-            outcomes.append(RuleOutcome(state="refused", said=wrong.said))
+            check_rules(new)
+        except ValueError as wrong:
+            outcomes.append(RuleOutcome(state="refused", said=str(wrong)))
             continue
         if before != after:
             rules = new
