@@ -133,6 +133,12 @@ def test_a_list(gatepost: Live) -> None:
     assert gatepost("import", "list", "-", "--allow", stdin=b"office.example.org\n").out == "imported 1 new, 0 replaced\n"
 
 
+def test_a_row_with_the_relay_box_wants_a_word_more(gatepost: Live) -> None:
+    row = b"list,prefix,relay\nallow,8.8.8.8,yes\n"
+    assert "(--confirm-relay)" in gatepost("import", "list", "-", stdin=row).err
+    assert gatepost("import", "list", "-", "--confirm-relay", stdin=row).out == "imported 1 new, 0 replaced\n"
+
+
 def test_bad_rows_of_a_list_are_all_named(gatepost: Live) -> None:
     for how, good in (("--deny", "1"), ("--for=1h", "1")):
         ran = gatepost("import", "list", "-", how, stdin=b"203.0.113.7\nx\n10.0.0.0/8\n")

@@ -40,30 +40,24 @@ def imports() -> None:
 @options.protocols
 @dry_run_option
 @click.option("--skip-bad", is_flag=True, help="Apply the good rows even where others are bad.")
+@click.option("--confirm-relay", is_flag=True, help="Yes, rows with the relay box may relay.")
 @options.config_file
 @options.as_json
 def import_list(
-    file: str,
-    listed: str | None,
-    hold_for: str,
-    protocols: tuple[str, ...],
-    dry_run: bool,
-    skip_bad: bool,
-    config_path: str | None,
-    as_json: bool,
+    file: str, listed: str | None, hold_for: str, protocols: tuple[str, ...], config_path: str | None, as_json: bool, **flags: bool
 ) -> None:
     """Take in a CSV, lines of addresses, or CrowdSec's decisions. All rows or none."""
     if listed and hold_for:
         raise BadInputError(f"--for: blocks end, entries of the {listed} list stay; give --for or --{listed}")
     text, left_out = _as_list(list_text(file))
-    query = {"protocols": ",".join(protocols)} | {name: "1" for name, on in (("dry_run", dry_run), ("skip_bad", skip_bad)) if on}
+    query = {"protocols": ",".join(protocols)} | {name: "1" for name, on in flags.items() if on}
     where, more = ("blocks", {"for": hold_for}) if hold_for else ("access", {"list": listed or ""})
     found = ask("POST", f"/api/v1/{where}/import", text, query | more, config_path)
     if as_json and left_out:
         found["left_out"] = left_out
     for row in () if as_json else left_out:
         click.echo(f"{safe(file)}: left out: {safe(row)}", err=True)
-    tell_imported(found, file, as_json, dry_run, skip_bad)
+    tell_imported(found, file, as_json, flags["dry_run"], flags["skip_bad"])
 
 
 def _as_list(data: bytes) -> tuple[bytes, list[str]]:
