@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.admin.desks import ADMIN, ATTACKER, Bench, bench, do
 HEAD = "list,prefix,protocols,detection,logins,relay,expires,note\n"
 
 
-def _import(made: Bench, text: str, verb: str = "", **more: bool) -> Imported:
+def _import(made: Bench, text: str, verb: str = "", **more: Any) -> Imported:
     return do(import_entries(made.desk, ADMIN, text, verb, **more))
 
 

@@ -40,7 +40,7 @@ def test_the_metrics() -> None:
     assert told == there
 
 
-@pytest.mark.parametrize("group", ["blocks", "access"])
+@pytest.mark.parametrize("group", ["blocks", "access", "import"])
 def test_the_commands(group: str) -> None:
     found = gatepost.commands[group]
     assert isinstance(found, click.Group)

@@ -36,6 +36,7 @@ def lacking(*servers: str) -> str:
         "exim": (str(EXIM / "usr/sbin/exim4"), "Exim's packages unpacked, by `make setup-servers`"),
         "trixie": (str(TRIXIE / "usr/lib/dovecot/imap-login"), "Debian 13's tree, made by `make setup-servers`"),
         "openssl": ("/usr/bin/openssl", "package openssl"),
+        "fail2ban": ("/usr/bin/fail2ban-server", "package fail2ban"),
     }
     missing = [f"{server} ({where[server][1]})" for server in servers if not os.path.exists(where[server][0])]
     return f"missing: {', '.join(missing)}" if missing else ""

@@ -106,7 +106,7 @@ class Desk:
         self, deed: AnyDeed, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = ""
     ) -> tuple[Effect, ...]:
         """Does a deed and writes it into the audit trail. Raises BadInputError where the deed contradicts itself."""
-        audit = Audit(at=deed.at, who=who.name, action=action, subject=subject, before=_text(before), after=_text(after), reason=reason)
+        audit = audit_line(deed.at, who, action, subject, before, after, reason)
         try:
             return await self.guard.do(deed, audit)
         except ValueError as wrong:
@@ -116,9 +116,10 @@ class Desk:
 class Harm:
     """Whom a hold or a deny entry of one administrator must not hit; made anew for each request, asked for each of its prefixes."""
 
-    def __init__(self, desk: Desk, who: Who) -> None:
-        at = desk.now()
-        self._allowed = [entry for entry in desk.guard.standing.entries() if entry.verb == "allow" and entry.networks and entry.in_force(at)]
+    def __init__(self, desk: Desk, who: Who, entries: Iterable[Entry] | None = None) -> None:
+        """``entries`` are the lists as they are going to be, where they are to change with it."""
+        at, entries = desk.now(), desk.guard.standing.entries() if entries is None else entries
+        self._allowed = [entry for entry in entries if entry.verb == "allow" and entry.networks and entry.in_force(at)]
         self._own = [entry for entry in self._allowed if entry.own]
         self._victims = [(gateway, f"this host's gateway {gateway.network_address}") for gateway in desk.gateways]
         with contextlib.suppress(ValueError):  # where he works from may not be known, as in `UNKNOWN` of sshd(8)
@@ -133,19 +134,19 @@ class Harm:
                 continue  # nobody is in it: what holds for nearly every row of a long list
             net = entry.networks[index]
             for victim, what in self._victims:
-                if _covers(net, victim) and not any(_between(victim, each, net) for other in self._allowed for each in other.networks):
+                if covers(net, victim) and not any(_between(victim, each, net) for other in self._allowed for each in other.networks):
                     raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
             _refuse_covered(net, self._own)
 
     def check_hold(self, net: Network, protocols: Iterable[Protocol] = PROTOCOLS) -> None:
         """Raises BadInputError where a hold would shut out whom it must not, or where an allow entry goes before it."""
         for victim, what in self._victims:
-            if _covers(net, victim):
+            if covers(net, victim):
                 raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
         there = [entry for entry in self._allowed if set(entry.on) & set(protocols)]
         _refuse_covered(net, there)
         for entry in there:
-            if entry.trusts("") and any(_covers(outer, net) for outer in entry.networks):
+            if entry.trusts("") and any(covers(outer, net) for outer in entry.networks):
                 said = f"lies in {_whose(entry)} {entry.prefix}, which goes before blocks"
                 cure = f"gatepost access deny {prefix_text(net)} goes before it in turn, for its prefix is longer"
                 raise BadInputError(f"prefix: {prefix_text(net)} {said}; {cure}")
@@ -153,7 +154,7 @@ class Harm:
 
 def _refuse_covered(net: Network, entries: Iterable[Entry]) -> None:
     for entry in entries:
-        if any(_covers(net, inner) for inner in entry.networks):
+        if any(covers(net, inner) for inner in entry.networks):
             cure = "name a smaller prefix" + ("" if entry.own else ", or remove that entry first")
             raise BadInputError(f"prefix: {prefix_text(net)} would shut out {_whose(entry)} {entry.prefix}; {cure}")
 
@@ -166,12 +167,18 @@ def _point(net: Network) -> tuple[int, int, int]:
     return net.version, net.max_prefixlen - net.prefixlen, int(net.network_address)
 
 
-def _covers(outer: Network, inner: Network) -> bool:
+def covers(outer: Network, inner: Network) -> bool:
+    """Whether all of a prefix lies in another one."""
     return outer.version == inner.version and outer.prefixlen <= inner.prefixlen and inner.network_address in outer
 
 
 def _between(inner: Network, middle: Network, outer: Network) -> bool:
-    return _covers(outer, middle) and _covers(middle, inner) and middle != outer
+    return covers(outer, middle) and covers(middle, inner) and middle != outer
+
+
+def audit_line(at: int, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = "") -> Audit:
+    """A line for the audit trail; ``before`` and ``after`` are kept as JSON."""
+    return Audit(at=at, who=who.name, action=action, subject=subject, before=_text(before), after=_text(after), reason=reason)
 
 
 def _text(value: Any) -> str:

@@ -21,6 +21,7 @@ from gatepost.cli.demo import demo
 from gatepost.cli.doctor import doctor
 from gatepost.cli.drill import drill
 from gatepost.cli.history import history
+from gatepost.cli.imports import imports
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
@@ -59,6 +60,7 @@ for command in (
     why,
     history,
     alerts,
+    imports,
 ):
     gatepost.add_command(command)
 

@@ -154,16 +154,25 @@ def _verdict(answer: dict[str, Any]) -> str:
 @options.as_json
 def import_entries(file: str, listed: str | None, config_path: str | None, as_json: bool, **flags: bool) -> None:
     """Add the entries of a CSV, or of lines of addresses and prefixes. All rows or none."""
-    text = sys.stdin.buffer.read() if file == "-" else config.read_text(Path(file)).encode()
     query = {name: "1" for name, on in flags.items() if on} | ({"list": listed} if listed else {})
-    found = ask("POST", "/api/v1/access/import", text, query, config_path)
+    found = ask("POST", "/api/v1/access/import", list_text(file), query, config_path)
+    tell_imported(found, file, as_json, flags["dry_run"], flags["skip_bad"])
+
+
+def list_text(file: str) -> bytes:
+    """What a file, or standard input, holds. Raises BadInputError."""
+    return sys.stdin.buffer.read() if file == "-" else config.read_text(Path(file)).encode()
+
+
+def tell_imported(found: dict[str, Any], file: str, as_json: bool, dry_run: bool, skip_bad: bool) -> None:
+    """Prints what an import did; bad rows that kept it from being done end the program with 2."""
     if as_json:
         print_json(found)
     else:
         for row in found["bad"]:
             click.echo(f"{safe(file)}: {safe(row)}", err=True)
-        click.echo(_imported(found, flags["dry_run"]))
-    if found["bad"] and not flags["skip_bad"]:
+        click.echo(_imported(found, dry_run))
+    if found["bad"] and not skip_bad:
         sys.exit(2)
 
 

@@ -105,10 +105,22 @@ class Guard:
 
     async def do(self, deed: AnyDeed, audit: Audit) -> tuple[Effect, ...]:
         """Does a deed; returns what followed once it is in force and stored. Raises ValueError where it contradicts itself; then nothing changed."""
-        effects = self.order.do(deed)
-        self.journal.add(self.order.place, [deed], {}, [audit])
-        await self._settle(effects, self.order.place, lists=isinstance(deed, AdoptLists | Lift))
-        return effects
+        return await self.do_all([deed], [audit])
+
+    async def do_all(self, deeds: Sequence[AnyDeed], audit: Sequence[Audit]) -> tuple[Effect, ...]:
+        """Does deeds one right after the other, as one batch for the store. Raises ValueError where one contradicts itself; those before it are done,
+        so whoever does several has checked them all before."""
+        first, done = self.order.place + 1, 0
+        effects: list[Effect] = []
+        try:
+            for deed in deeds:
+                effects += self.order.do(deed)
+                done += 1
+        finally:
+            if done:
+                self.journal.add(first, deeds[:done], {}, audit)
+        await self._settle(effects, self.order.place, lists=any(isinstance(deed, AdoptLists | Lift) for deed in deeds))
+        return tuple(effects)
 
     # --- what follows
 

@@ -67,13 +67,17 @@ async def import_entries(
     skip_bad: bool = False,
     dry_run: bool = False,
     confirm_relay: bool = False,
+    protocols: str = "",
 ) -> Imported:
-    """Adds the entries of a CSV (with the columns that export writes) or of plain lines of prefixes, for which ``verb`` names the list."""
+    """Adds the entries of a CSV (with the columns that export writes) or of plain lines of prefixes, for which ``verb`` names the list.
+
+    ``protocols`` is where rows count that name no protocols themselves.
+    """
     listed: Verb | None = "allow" if verb == "allow" else "deny" if verb == "deny" else None
     if verb and listed is None:
         raise BadInputError(f"list: {verb!r} is neither allow nor deny")
     # Reading is the long part of a long list: it goes into a thread, so that the guard goes on.
-    rows, bad = await asyncio.to_thread(read_list, text, listed, desk.now(), confirm_relay)
+    rows, bad = await asyncio.to_thread(read_list, text, listed, desk.now(), confirm_relay, protocols)
     names = await _look_up(desk, [row for row in rows if row[1].name], bad)
     merge = _Merge(desk, who, names)
     for line, entry in rows:
@@ -192,15 +196,16 @@ def _same(one: Entry, other: Entry) -> bool:
 # --- reading a file
 
 
-def read_list(text: str, verb: Verb | None, now: int, confirm_relay: bool = False) -> tuple[list[Row], list[tuple[int, str]]]:
+def read_list(text: str, verb: Verb | None, now: int, confirm_relay: bool = False, protocols: str = "") -> tuple[list[Row], list[tuple[int, str]]]:
     """The entries of a text, and what is wrong with which line. Raises BadInputError where it is no list at all."""
+    _protocols(protocols)
     found: list[Row] = []
     bad: list[tuple[int, str]] = []
     for line, cells in _cells(text.removeprefix("\ufeff"), verb):
         try:
             if isinstance(cells, str):
                 raise BadInputError(cells)
-            entry = _entry(cells, verb, now)
+            entry = _entry(cells, verb, now, protocols)
             if entry.relay and not confirm_relay:
                 raise BadInputError("relay: an import gives the relay box only where you confirm it (--confirm-relay)")
             if not confirm_relay:
@@ -261,19 +266,23 @@ def _header(row: list[str]) -> list[str]:
     return found
 
 
-def _entry(cells: dict[str, str], verb: Verb | None, now: int) -> Entry:
+def _protocols(text: str) -> list[str]:
+    found = text.lower().replace(",", " ").split()
+    for name in found:
+        if name not in PROTOCOLS:
+            raise BadInputError(f"protocols: {name!r} is none; some of {' '.join(PROTOCOLS)}")
+    return found
+
+
+def _entry(cells: dict[str, str], verb: Verb | None, now: int, protocols: str) -> Entry:
     listed = cells.get("list", "").strip().lower() or verb or ""
     if listed not in ("allow", "deny"):
         raise BadInputError(f"list: {listed!r} is neither allow nor deny" if listed else "list: is empty; allow or deny (--allow, --deny for all)")
-    protocols = cells.get("protocols", "").lower().replace(",", " ").split()
-    for name in protocols:
-        if name not in PROTOCOLS:
-            raise BadInputError(f"protocols: {name!r} is none; some of {' '.join(PROTOCOLS)}")
     note = cells.get("note", "")
     asked = {
         "verb": listed,
         "prefix": cells.get("prefix", ""),
-        "protocols": protocols,
+        "protocols": _protocols(cells.get("protocols", "")) or _protocols(protocols),
         "note": note[1:] if note[:1] == "'" and note[1:].startswith(_LIVELY) else note,
     } | {name: _box(cells, name, name == "detection") for name in ("detection", "logins", "relay")}
     try:

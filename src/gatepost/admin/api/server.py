@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gatepost.admin.actions import access, blocks, channels, lists, rules
+from gatepost.admin.actions import access, blocks, channels, lists, migrate, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
@@ -191,7 +191,17 @@ async def _check_client(desk: Desk, who: Who, request: Request) -> Any:
 async def _import_entries(desk: Desk, who: Who, request: Request) -> Any:
     asked = request.query_params
     boxes = {name: name in asked for name in ("skip_bad", "dry_run", "confirm_relay")}
-    return await lists.import_entries(desk, who, await _text(request), asked.get("list", ""), **boxes)
+    return await lists.import_entries(desk, who, await _text(request), asked.get("list", ""), protocols=asked.get("protocols", ""), **boxes)
+
+
+async def _import_blocks(desk: Desk, who: Who, request: Request) -> Any:
+    asked = request.query_params
+    boxes = {name: name in asked for name in ("skip_bad", "dry_run")}
+    return await migrate.import_blocks(desk, who, await _text(request), asked.get("for", ""), protocols=asked.get("protocols", ""), **boxes)
+
+
+async def _migrate(desk: Desk, who: Who, request: Request) -> Any:
+    return await migrate.migrate(desk, who, await _asked(request, migrate.Migration))
 
 
 async def _export_entries(desk: Desk, who: Who, request: Request) -> Any:
@@ -273,6 +283,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/api/v1/doctor", _doctor),
     ("GET", "/api/v1/blocks", _blocks),
     ("POST", "/api/v1/blocks", _add_block),
+    ("POST", "/api/v1/blocks/import", _import_blocks),
     ("POST", "/api/v1/unblock", _unblock),
     ("POST", "/api/v1/pause", _pause),
     ("POST", "/api/v1/resume", _resume),
@@ -282,6 +293,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/api/v1/access/check", _check_client),
     ("POST", "/api/v1/access/import", _import_entries),
     ("GET", "/api/v1/access/export", _export_entries),
+    ("POST", "/api/v1/import", _migrate),
     ("GET", "/api/v1/rules", _rules),
     ("PUT", "/api/v1/rules", _import_rules),
     ("GET", "/api/v1/rules/export", _export_rules),
