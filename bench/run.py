@@ -232,12 +232,26 @@ def part_right(gatepost: Gatepost, options: argparse.Namespace) -> Part:
     return Part(title, head, rows, data, [])
 
 
+def part_live(gatepost: Gatepost, options: argparse.Namespace) -> Part:
+    """The daemon at work beside fail2ban: latency, load, restart, idle."""
+    import live  # what it needs of the tests is not needed for the other parts
+
+    head = ("what", "gatepost", "fail2ban", "ratio")
+    title = "The live guard"
+    why = gatepost.missing() or live.missing()
+    if why:
+        return Part(title, head, [], [], [why])
+    rows, data, missing = live.measured(lambda: log_of(options.data, MILLION, 20_000), options.full)
+    return Part(title, head, rows, data, missing)
+
+
 PARTS: dict[str, Callable[[Gatepost, argparse.Namespace], Part]] = {
     "peers": part_peers,
     "lines": part_lines,
     "addresses": part_addresses,
     "rules": part_rules,
     "right": part_right,
+    "live": part_live,
 }
 
 

@@ -1,8 +1,26 @@
-"""One spelling for each address and mailbox."""
+"""One spelling for each address and mailbox; what is read the short way is held against the standard library."""
+
+from ipaddress import IPv6Address, ip_address, ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gatepost.core.subjects import ACCOUNT_LENGTH, Subject, account, client, name_of, network, pair, prefix_text, wider
+from gatepost.core.subjects import (
+    ACCOUNT_LENGTH,
+    Client,
+    Subject,
+    account,
+    client,
+    groups,
+    name_of,
+    network,
+    numbered,
+    pair,
+    prefix6,
+    prefix_text,
+    wider,
+)
 from tests.core.made import IP, SIX
 
 
@@ -74,3 +92,40 @@ def test_no_account_has_the_name_of_another_kind() -> None:
     assert len({name_of(Subject(by, text)) for by in ("account", "pair", "client")}) == 3
     assert name_of(Subject("client", IP)) == name_of(Subject("network", IP)) == IP
     assert str(Subject("client", IP)) == "client 192.0.2.1"
+
+
+NUMBERS = st.lists(st.sampled_from([0, 0, 0, 1, 0xA, 0xAB, 0x1000, 0xFFFF]), min_size=8, max_size=8)
+"""Eight groups of an IPv6 address, many of them zero."""
+
+
+def address(parts: list[int]) -> IPv6Address:
+    return IPv6Address(int("".join(f"{part:04x}" for part in parts), 16))
+
+
+@given(NUMBERS)
+def test_an_ipv6_client_has_one_spelling(parts: list[int]) -> None:
+    one = address(parts)
+    expected = str(one.ipv4_mapped or one)
+    spellings = [str(one), one.exploded, str(one).upper(), ":".join(f"{part:x}" for part in parts), f"[{one}]", f"{one}%eth0"]
+    assert {client(text) for text in spellings} == {expected}
+
+
+@given(st.text("0123456789abf:.", max_size=24))
+def test_what_is_no_address_is_no_client(text: str) -> None:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        with pytest.raises(ValueError, match="does not appear"):
+            client(text)
+    else:
+        mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+        assert client(text) == str(mapped or found)
+
+
+@given(NUMBERS)
+def test_number_and_prefixes_of_an_ipv6_client(parts: list[int]) -> None:
+    one = address(parts)
+    of = Client(str(one))
+    assert numbered(of) == (6, int(one))
+    for count in (3, 4):
+        assert prefix6(groups(of), count) == str(ip_network((int(one), 16 * count), strict=False))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e import campaign, hosts, net, services
 from tests.e2e.capture import settle
+from tests.e2e.live import SHARED
 
 
 @dataclass
@@ -62,3 +63,10 @@ def exim_host(world: net.World) -> Attacked:
     campaign.drive(acts)
     settle(host.main, longest=15)
     return Attacked({"main": host.main, "syslog": host.syslog}, acts)
+
+
+@pytest.fixture(scope="session")
+def live_place(world: net.World) -> campaign.Place:
+    """A mail host that a daemon can run on, and its clients."""
+    _need("postfix", "dovecot")
+    return campaign.Place(world.internet, hosts.MailHost(world, name=("mx7", 27), shared=SHARED))

@@ -4,6 +4,7 @@ Job: what the tests of the live guard share. Promise: the daemon runs inside the
 code and interpreter; it ends with the machine. Limits: one table in the kernel for each name.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from gatepost.cli.client import NoDaemonError, ask
 from gatepost.core.facts import Fact
 from gatepost.stores.sqlite import SqliteStore
 from tests.e2e.attackers import TLS_FROM_THE_START, Client, together
+from tests.e2e.campaign import Place
+from tests.e2e.hosts import MailHost
 from tests.e2e.net import Machine, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +39,7 @@ class Live:
     """A daemon, by name: its configuration, state folder, socket and log bear it."""
 
     def __init__(self, machine: Machine, name: str = "gatepost", config: str = FOLLOWED, table: str = "gatepost", nftables: str = "") -> None:
+        """``nftables`` are more lines for that part of the configuration."""
         self.machine, self.name, self.table = machine, name, table
         self.config = f"/etc/gatepost/{name}.toml"
         self.state = f"/var/lib/{name}"
@@ -44,6 +48,8 @@ class Live:
         self._outside = machine.home / f"{name}.toml"
         self._outside.write_text(f'socket = "{machine.path(self.socket)}"\n', "utf-8")
         self.nftables = nftables
+        self.prefix: list[str] = []
+        """A command that the daemon is started with."""
         self.configure(config)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -66,7 +72,15 @@ class Live:
 
     def start(self, *options: str, env: Mapping[str, str] | None = None) -> None:
         """Starts it, and returns when it answers."""
-        self._process = self.machine.start(*self.program("run", *options, env=env), said=self.said)
+        self.launch(*options, env=env)
+        self.answered()
+
+    def launch(self, *options: str, env: Mapping[str, str] | None = None) -> None:
+        """Starts it, and returns at once."""
+        self._process = self.machine.start(*self.prefix, *self.program("run", *options, env=env), said=self.said)
+
+    def answered(self) -> None:
+        """Waits until it answers."""
         wait_until(self._answers, 30, f"{self.name} answers")
 
     def _answers(self) -> bool:
@@ -82,7 +96,7 @@ class Live:
     def refused(self, *options: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Its exit code and words where it is to end at once."""
         before = len(self.words())
-        ended = self.machine.start(*self.program("run", *options, env=env), said=self.said).wait(30)
+        ended = self.machine.start(*self.prefix, *self.program("run", *options, env=env), said=self.said).wait(30)
         return ended, self.words()[before:]
 
     @property
@@ -96,6 +110,11 @@ class Live:
         """Its helper's process."""
         return _children(self.pid)[0]
 
+    @property
+    def worker(self) -> int:
+        """Its helper's worker: the process that speaks with the kernel now."""
+        return _children(self.helper)[0]
+
     def tell(self, number: signal.Signals) -> None:
         """Sends it a signal."""
         os.kill(self.pid, number)
@@ -105,6 +124,24 @@ class Live:
         assert self._process is not None
         self.tell(number)
         return self._process.wait(20)
+
+    def wait(self) -> int:
+        """Waits until it ends by itself; returns its exit code."""
+        assert self._process is not None
+        return self._process.wait(30)
+
+    def end(self) -> None:
+        """Ends it, if it is there."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
+    def remove_table(self) -> None:
+        """Clears the kernel of what it left there."""
+        self.machine.run("nft", "delete", "table", "inet", self.table, check=False)
+
+    def kill(self) -> None:
+        """Ends it as a crash does."""
+        self.stop(signal.SIGKILL)
 
     def words(self) -> str:
         """All that it said."""
@@ -147,6 +184,7 @@ class Live:
         """Waits until exactly this is held."""
         expected = set(wanted)
         wait_until(lambda: self.blocks() == expected, seconds, f"exactly {sorted(expected)} held; {sorted(self.blocks())} are")
+        time.sleep(0.2)  # what is decided is in force a moment later
 
     def held(self, subject: str) -> bool:
         """Whether anything holds a subject."""
@@ -195,6 +233,23 @@ class Live:
         return found
 
 
+def machine(place: Place) -> Machine:
+    """The machine of a mail host."""
+    assert isinstance(place.host, MailHost)
+    return place.host.machine
+
+
+def rotate(where: Machine, way: str) -> None:
+    """Rotates the mail log as logrotate does: by ``rename``, or by ``copytruncate``, for which the writer stands still: what is written between copy
+    and truncation nobody could read."""
+    log, pid = LOG, "$(cat /run/rsyslogd.pid)"
+    ways = {
+        "rename": f"[ ! -e {log}.1 ] || mv {log}.1 {log}.2; mv {log} {log}.1; kill -HUP {pid}",
+        "copytruncate": f"kill -STOP {pid}; [ ! -e {log}.1 ] || mv {log}.1 {log}.2; cp {log} {log}.1; : > {log}; kill -CONT {pid}",
+    }
+    where.run("sh", "-c", ways[way])
+
+
 def _children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children")
     wait_until(lambda: bool(found.read_text("ascii").split()), 5, f"a child of {pid}")
@@ -209,9 +264,11 @@ def knock(client: Client, port: int) -> str:
         return "silence"
     except ConnectionError:
         return "reset"
-    with sock:
+    with sock, contextlib.suppress(ConnectionError):
         sock.settimeout(30)
-        return "open" if port in TLS_FROM_THE_START or sock.recv(4) else "reset"
+        if port in TLS_FROM_THE_START or sock.recv(4):
+            return "open"
+    return "reset"
 
 
 def knocks(client: Client, *ports: int) -> list[str]:

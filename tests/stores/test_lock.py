@@ -1,5 +1,6 @@
 """Two daemons on one state folder: the second is told who the first is."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -51,3 +52,12 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"^the state folder \S*/file/state cannot be used \(Not a directory\); create it"):
         lock(tmp_path / "file" / "state")
+
+
+def test_on_a_full_disk_the_lock_holds_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with lock(tmp_path), pytest.raises(StoreError, match=r"^another gatepost is using"):
+        lock(tmp_path)

@@ -10,6 +10,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from operator import attrgetter
 
 from msgspec import Struct, field
 
@@ -113,9 +114,8 @@ class Replay:
         kinds = list(map(type, new))
         self.repeats += len(facts) - len(new)
         self.kinds.update(kinds)
-        times = [fact.at for fact in facts]
-        self.first = min(self.first or times[0], *times)
-        self.newest = max(self.newest, *times)
+        self.first = min(self.first or facts[0].at, *map(_AT, facts))
+        self.newest = self.order.engine.newest
         for fact, note in zip(new, map(_NOTES.get, kinds), strict=True):
             if note is not None:
                 note(self.deeds.get(fact.client) or self._new_deeds(fact.client), fact)
@@ -133,7 +133,7 @@ class Replay:
     def _text(self, number: int) -> str:
         for first, packed in reversed(self._kept):
             if first <= number:
-                return packed.split(b"\n")[number - first].decode("utf-8", "surrogatepass")
+                return packed.split(b"\n", number - first + 1)[number - first].decode("utf-8", "surrogatepass")
         return ""
 
     def _follow(self, effects: tuple[Effect, ...]) -> None:
@@ -200,6 +200,9 @@ class Replay:
             decision = told.decision
             found.setdefault((decision.rule, str(decision.subject), decision.protocols, decision.watched), []).append(told)
         yield from found.values()
+
+
+_AT = attrgetter("at")
 
 
 def _add(names: dict[str, int], name: str, weight: int = 1) -> None:

@@ -5,6 +5,7 @@ and escaped. Limits: no levels to configure, no files: the service manager keeps
 """
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -31,6 +32,19 @@ class Speaker:
             pass
 
 
+class Relay(logging.Handler):
+    """Says what the rooms below report through `logging`, as events of the daemon."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        super().__init__()
+        self._speaker = speaker
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record, one event."""
+        level = "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
+        self._speaker.say(level, record.name.rpartition(".")[2], said=record.getMessage())
+
+
 def _quoted(value: object) -> str:
     text = str(value)
     return text if text and text.isascii() and text.isprintable() and not set(text) & set(' "=\\') else json.dumps(text)
@@ -43,6 +57,11 @@ class Notifier:
         self._address = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
         self.watchdog = int(os.environ.get("WATCHDOG_USEC", "0")) / 2_000_000
         """Seconds between two signs of life; 0: none are wanted."""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a service manager."""
+        return bool(self._address)
 
     def tell(self, state: str) -> None:
         """Sends a state, as ``READY=1``."""

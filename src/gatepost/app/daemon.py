@@ -6,6 +6,7 @@ with the configuration is told before anything starts; what fails later is told 
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import time
@@ -19,7 +20,7 @@ from gatepost.admin.api.server import application
 from gatepost.admin.desk import Desk, Source
 from gatepost.admin.hostnames import HostNames, system_resolve
 from gatepost.aid.discover import Discovery, Findings
-from gatepost.aid.speak import Notifier, Speaker
+from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
@@ -44,6 +45,10 @@ from gatepost.wire.toml_files import moment
 
 SNAPSHOT_EVERY = 900
 """Seconds between two snapshots."""
+SNAPSHOT_ENTRIES = 500_000
+"""Entries after which one is made sooner."""
+SNAPSHOT_LOOK = 10
+"""Seconds between two looks at how many there are."""
 
 
 def now() -> int:
@@ -63,9 +68,13 @@ class Daemon:
         self._inlets: dict[str, tuple[LogFileInlet, asyncio.Task[None]]] = {}
         self._problems: list[str] = []
         self._starting: list[asyncio.Task[None]] = []
+        self._lost = False
+        """It ended because it could not go on."""
 
-    async def run(self) -> None:
-        """Guards until it is told to stop. Raises BadInputError, before anything is guarded, where it cannot start."""
+    async def run(self) -> int:
+        """Guards until it is told to stop; returns the exit code. Raises BadInputError, before anything is guarded, where it cannot start."""
+        logging.basicConfig(handlers=[Relay(self._speaker)], level=logging.WARNING)
+        logging.getLogger("gatepost").setLevel(logging.INFO)
         paths = self._settings.paths()
         found = await asyncio.to_thread(Discovery().look)
         try:
@@ -75,6 +84,7 @@ class Daemon:
             raise BadInputError(str(wrong)) from None
         finally:
             self._notifier.tell("STOPPING=1")
+        return int(self._lost)
 
     def _recover(self, database: Path) -> tuple[Store, Recovery]:
         """The store and what it remembers; where it fails, the guard goes on from memory and says so. Raises RefusedError where it is not ours."""
@@ -99,7 +109,7 @@ class Daemon:
         journal = Journal(store, recovered.place, on_gap=lambda: loop.call_soon_threadsafe(make_whole))
 
         def make_whole() -> None:
-            """Entries were lost: a snapshot of the engine stands for them."""
+            """A snapshot of the engine stands for all entries so far, and for those that were lost."""
             journal.snapshot(order.place, dump(order.engine))
 
         if recovered.missing:
@@ -125,6 +135,8 @@ class Daemon:
         try:
             await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
         finally:
+            if order.place > recovered.base:
+                make_whole()  # the next start then has nothing to bring in
             journal.close()
             store.close()
 
@@ -154,15 +166,16 @@ class Daemon:
             await self._adopt_own(desk.guard, found)
             if fresh:
                 await self._first.look(desk, self._settings, found, [settings.path for settings in self._logs(found)])
-            await mirror.built()
             for settings in self._logs(found):
-                await self._follow(desk.guard, settings)
+                await self._follow(desk.guard, settings)  # new attackers do not wait for the old ones' blocks
+            await mirror.built()
             tasks.append(group.create_task(serve(application(desk), listening)))
-            tasks.append(group.create_task(self._snapshots(paths)))
+            tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
             if isinstance(desk.recall, KeeperLink):
                 tasks.append(group.create_task(desk.recall.run()))
             tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
+            tasks.append(group.create_task(self._helper(mirror, stop)))
             self._say_plan(found, mirror)
             self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._inlets)} logs")
             await stop.wait()
@@ -264,15 +277,30 @@ class Daemon:
 
     # --- housekeeping
 
-    async def _snapshots(self, paths: config.Paths) -> None:
-        """Has a child write the state down now and then, beside the guard."""
+    async def _snapshots(self, paths: config.Paths, order: Order) -> None:
+        """Has a child write the state down now and then, beside the guard, and sooner where much happens: a restart brings in what came after."""
         while True:
-            await asyncio.sleep(SNAPSHOT_EVERY)
+            due, place = time.monotonic() + SNAPSHOT_EVERY, order.place
+            while time.monotonic() < due and order.place - place < SNAPSHOT_ENTRIES:
+                await asyncio.sleep(SNAPSHOT_LOOK)
             command = (sys.executable, "-m", "gatepost.keeper", str(paths.state / "gatepost.db"))
             child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
             _, said = await child.communicate()
             if child.returncode:
                 self._speaker.say("warning", "snapshot", problem=said.decode("utf-8", "replace").strip())
+
+    async def _helper(self, mirror: NftablesMirror, stop: asyncio.Event) -> None:
+        """Stops where the helper was killed and can only be started by who has the rights: the service manager, who starts us anew."""
+        first, worked = mirror.link.keeper, False
+        while self._notifier.present:
+            worked = worked or mirror.state().working
+            if worked and not mirror.state().working and mirror.link.keeper != first:
+                problem = "the helper process was killed, and this one may not start another"
+                self._speaker.say("error", "helper", problem=problem, state="ending, to be started anew")
+                self._lost = True
+                stop.set()
+                return
+            await asyncio.sleep(1)
 
     async def _watchdog(self) -> None:
         """Signs of life for the service manager: from the loop itself, so that a stuck one shows."""

@@ -36,4 +36,4 @@ def run(config_path: str | None, observe_first: str | None, yes: bool) -> None:
         return click.confirm(text, err=True)
 
     daemon = Daemon(config_path, FirstStart(show=lambda logs, made: replay_table.show(logs, made, 0.0), accept=accept, observe=watch))
-    asyncio.run(daemon.run())
+    sys.exit(asyncio.run(daemon.run()))

@@ -171,8 +171,5 @@ class Lists:
 def _numbers(entries: Iterable[Entry], version: int, shift: int) -> frozenset[int]:
     """The networks, as numbers without their last ``shift`` bits, that hold a prefix of the entries, at least as long."""
     return frozenset(
-        number >> (shift - behind)
-        for entry in entries
-        for family, behind, number in entry.places
-        if family == version and behind <= shift
+        number >> (shift - behind) for entry in entries for family, behind, number in entry.places if family == version and behind <= shift
     )

@@ -4,6 +4,7 @@ Job: take a lock that says who uses a folder. Promise: the lock goes with the pr
 out. Limits: processes of one machine; a share that does not carry flock locks nobody out either.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -30,8 +31,9 @@ class Lock:
             os.close(self._file)
             who = f"another gatepost (pid {pid})" if pid.isdecimal() else "another gatepost"
             raise RefusedError(f"{who} is using {folder}; stop it first, or give this one a state folder of its own") from wrong
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, only without a name
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Gives the folder back."""

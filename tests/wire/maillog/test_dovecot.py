@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, Fact
@@ -251,3 +251,35 @@ def test_without_an_address_nobody_is_named(name: str) -> None:
 def test_random_text_never_raises(head: str, text: str) -> None:
     found: Any = read(head + text)
     assert found is None or isinstance(found, Fact | tuple)
+
+
+LOGIN_PARTS = ["bob", "<", ">", ">, ", "user=<", ": user=<", ", method=PLAIN", ", rip=203.0.113.9", ", lip=1.1.1.1", ", TLS", ", session=<x>"]
+WORKER_PARTS = ["(", ")", "): ", ",203.0.113.9", ",<x>", "Password mismatch", ">: ", "sql("]
+HOSTILE = st.lists(st.sampled_from(LOGIN_PARTS + WORKER_PARTS), max_size=9).map("".join)
+"""User names made of what the lines themselves are made of."""
+
+
+@settings(max_examples=500)
+@given(HOSTILE, st.sampled_from(["Login", "Aborted login (auth failed, 1 attempts in 2 secs)"]), st.sampled_from(["", "rport=5, "]))
+def test_the_short_way_to_the_end_of_a_login_is_the_long_one(user: str, reason: str, port: str) -> None:
+    message = f"{reason}: user=<{user[:80]}>, method=PLAIN, rip={ME}, {port}lip=192.0.2.1, mpid=7, TLS, session=<q1Zr+/0F9NsK>"
+    plain = dovecot._plainly(message)
+    assert plain is None or plain == dovecot._closely(message)
+
+
+@settings(max_examples=500)
+@given(
+    HOSTILE, st.sampled_from(["", "conn unix:auth-worker (pid=1,uid=2): "]), st.sampled_from(["", "auth-worker<3>: "]), st.sampled_from(["", ",<s>"])
+)
+def test_the_short_way_through_a_workers_line_is_the_long_one(user: str, connection: str, worker: str, session: str) -> None:
+    message = f"{connection}{worker}sql({user[:67]},{ME}{session}): Password mismatch"
+    plain, exact = dovecot._plainly_failed(message), dovecot._auth(message)
+    if plain is not None:
+        assert exact is not None
+        assert plain[:3] == (exact[1], exact[2], exact[4] or "")
+
+
+def test_the_usual_lines_go_the_short_way() -> None:
+    assert dovecot._plainly(f"Login: user=<bob>, {END}") == ("Login", "bob", "PLAIN", ME, "q1Zr+/0F9NsK")
+    worker = f"conn unix:auth-worker (pid=1,uid=2): auth-worker<3>: sql(bob,{ME},<s>): "
+    assert dovecot._plainly_failed(f"{worker}Password mismatch") == ("bob", ME, "s", "password")

@@ -109,6 +109,8 @@ class Worker:
             fresh = True
         self._layout = layout
         self._looks = reader.structure(layout.table)
+        if not self._looks:  # what is not there now must not be what is looked for from now on
+            raise NftablesError("missing", "somebody else removed our table as it was made")
         self._generation = reader.generation()
         return fresh
 

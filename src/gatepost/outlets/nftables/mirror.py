@@ -30,6 +30,8 @@ DEEP_SECONDS = 300
 DEEP_SHARE = 50
 """After a look at all elements, so many times its duration passes before the next."""
 STOP_SECONDS = 5
+FIRST_RETRY = 0.5
+"""Half of the seconds before the first new try after somebody disturbed us too often; each further one waits twice as long."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class NftablesMirror:
         self._look: Look | None = None
         self._suspect = self._observing = False
         self._next_look = self._next_deep = self._deep_from = 0.0
+        self._retry = FIRST_RETRY
 
     # --- the contract
 
@@ -299,7 +302,7 @@ class NftablesMirror:
             except (_TroubleError, LinkLostError) as wrong:
                 again = not isinstance(wrong, _TroubleError) or wrong.again
                 if attempt == 3 or not again:
-                    self._observe(str(wrong))
+                    self._observe(str(wrong), again)
                     return
                 _log.warning("nftables: %s; building our table anew", wrong)
                 if isinstance(wrong, _TroubleError) and self._built.is_set():
@@ -326,16 +329,19 @@ class NftablesMirror:
         if not self._state.working or not self._built.is_set():
             _log.info("nftables: table inet %s stands, with %d elements", self._settings.table, len(self._model))
         self._state.working, self._state.problem, self._observing = True, "", False
+        self._retry = FIRST_RETRY
         self._state.enforced = len(self._model)
         self._next_look = time.monotonic() + self._settings.read_back
         self._next_deep = time.monotonic() + DEEP_SECONDS
         self._built.set()
 
-    def _observe(self, problem: str) -> None:
+    def _observe(self, problem: str, again: bool) -> None:
         if self._state.problem != problem:
             _log.error("nftables: nothing is blocked in the kernel: %s", problem)
         self._state.working, self._state.problem, self._state.enforced, self._observing = False, problem, 0, True
-        self._next_look = time.monotonic() + self.retry_seconds
+        # What somebody else disturbed may stand a moment later; what this host lacks does not come that fast.
+        self._retry = min(2 * self._retry, self.retry_seconds) if again else self.retry_seconds
+        self._next_look = time.monotonic() + self._retry
         self._dirty.clear()
         self._ends.clear()
         self._lists_dirty = False

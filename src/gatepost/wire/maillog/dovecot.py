@@ -167,9 +167,10 @@ def _plainly(message: str) -> tuple[str, str, str, str, str] | None:
     _, _, more = fields.partition(", ")
     if more[:5] == "mpid=":
         _, _, more = more.partition(", ")
-    if how and not (how[:7] == "method=" and how[-2:] == ", " and how[7:-2].isalnum()):
+    if "," in rip or (how and not (how[:7] == "method=" and how[-2:] == ", " and how[7:-2].isalnum())):
         return None
-    if end or not closed or more not in ("TLS", "", "TLS handshaking") or "<" in user or ">" in user:
+    # A user name with a > could hold all that follows its end.
+    if end or not closed or more not in ("TLS", "", "TLS handshaking") or "<" in user or message.count(">") != 2:
         return None
     return reason, user, how[7:-2], rip, session
 

@@ -33,7 +33,7 @@ STAGES: dict[str, Stage] = {
 """Postfix's name of the moment, and ours."""
 
 HEAD = re.compile(
-    r"(?:milter-)?reject: ([A-Z-]{1,20}) from ([^[]{0,255}\[[^]]{0,64}\](?::[0-9]{1,5})?): "
+    r"(?:milter-)?reject: ([A-Z-]{1,20}) from ([^ \[]{0,255}\[[^ \]]{0,64}\](?::[0-9]{1,5})?): "
     r"(?:([0-9]{3}) )?(?:([245]\.[0-9]{1,3}\.[0-9]{1,3}) )?"
 )
 """The front of a rejection: stage, peer, code and status (RFC 3463), all the server's own."""

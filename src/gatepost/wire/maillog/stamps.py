@@ -21,6 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 MONTHS = {name: n for n, name in enumerate(names("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"), 1)}
 ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))?(?: ?([Zz]|[+-][0-9]{2}:?[0-9]{2}))?")
+SECONDS = {f"{n:02}": n * SECOND for n in range(60)}
 CLOSE_YEARS = 9
 """How many years the 29th of February may lie back: eight around a century without a leap day."""
 
@@ -58,8 +59,10 @@ class Stamps:
     def read(self, text: str) -> int:
         """The time that a stamp spells. Raises `NoStampError`."""
         try:
-            if text[:19] == self._second and text[26:] == self._zone:
-                at = self._start + int(text[20:26])  # most stamps with a fraction share their second with the one before
+            if text[:13] == self._minute and text[13:] in SECONDS:
+                at = self._base + SECONDS[text[13:]]  # most stamps share their minute with the one before
+            elif text[:19] == self._second and text[26:] == self._zone:
+                at = self._start + int(text[20:26])  # and most of those with a fraction their second
             else:
                 at = self._iso(text) if text[:1].isdigit() else self._rfc3164(text)
         except (ValueError, KeyError, OverflowError):
@@ -78,7 +81,7 @@ class Stamps:
         """``Nov 24 10:00:01``, perhaps with a fraction; a day below ten has a second space or not."""
         if text[5:6] == " ":
             text = text[:4] + " " + text[4:]
-        minute, seconds = text[:12], text[13:15]
+        minute, seconds = text[:13], text[13:15]
         if text[12:13] != ":" or not (seconds.isascii() and seconds.isdigit()):
             raise NoStampError(text)
         if minute != self._minute:
