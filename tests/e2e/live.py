@@ -45,8 +45,8 @@ class Live:
         self.state = f"/var/lib/{name}"
         self.said = machine.log / f"{name}.err"
         self.said.touch()
-        self._outside = machine.home / f"{name}.toml"
-        self._outside.write_text(f'socket = "{machine.path(self.socket)}"\n', "utf-8")
+        self.outside = machine.home / f"{name}.toml"
+        self.outside.write_text(f'socket = "{machine.path(self.socket)}"\n', "utf-8")
         self.nftables = nftables
         self.prefix: list[str] = []
         """A command that the daemon is started with."""
@@ -103,17 +103,17 @@ class Live:
     def pid(self) -> int:
         """Its process, as seen from outside."""
         assert self._process is not None
-        return _children(self._process.pid)[0]
+        return children(self._process.pid)[0]
 
     @property
     def helper(self) -> int:
         """Its helper's process."""
-        return _children(self.pid)[0]
+        return children(self.pid)[0]
 
     @property
     def worker(self) -> int:
         """Its helper's worker: the process that speaks with the kernel now."""
-        return _children(self.helper)[0]
+        return children(self.helper)[0]
 
     def tell(self, number: signal.Signals) -> None:
         """Sends it a signal."""
@@ -159,7 +159,7 @@ class Live:
 
     def ask(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
         """What the API answers."""
-        return ask(method, f"/api/v1/{path}", body, query, str(self._outside))
+        return ask(method, f"/api/v1/{path}", body, query, str(self.outside))
 
     def status(self) -> Any:
         """How it is doing."""
@@ -250,7 +250,7 @@ def rotate(where: Machine, way: str) -> None:
     where.run("sh", "-c", ways[way])
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children")
     wait_until(lambda: bool(found.read_text("ascii").split()), 5, f"a child of {pid}")
     return [int(each) for each in found.read_text("ascii").split()]

@@ -85,7 +85,12 @@ async def _adopt(desk: Desk, who: Who, rules: tuple[Rule, ...], action: str, sub
 
 async def set_rule(desk: Desk, who: Who, name: str, changes: dict[str, Any], version: str = "") -> Listed:
     """Changes fields of a rule, or adds one. Values may be text, as a command line has them. Raises BadInputError."""
-    rules = _rules(desk, version)
+    before, rule, new = changed(_rules(desk, version), name, changes)
+    return await _adopt(desk, who, new, "rules.set", name, before, rule)
+
+
+def changed(rules: tuple[Rule, ...], name: str, changes: dict[str, Any]) -> tuple[Rule | None, Rule, tuple[Rule, ...]]:
+    """A rule as it is (None where it is a new one), as it would be, and all rules then. Raises BadInputError."""
     known = {rule.name: rule for rule in rules}
     before = known.get(name)
     fields = msgspec.to_builtins(before, enc_hook=encode_span) if before else {"name": name}
@@ -96,8 +101,7 @@ async def set_rule(desk: Desk, who: Who, name: str, changes: dict[str, Any], ver
         raise BadInputError(explain(str(wrong), Rule, fields)[0]) from None
     if rule.name != name and rule.name in known:
         raise BadInputError(f"name: there is a rule {rule.name!r} already")
-    new = tuple(rule if each.name == name else each for each in rules) if before else (*rules, rule)
-    return await _adopt(desk, who, new, "rules.set", name, before, rule)
+    return before, rule, tuple(rule if each.name == name else each for each in rules) if before else (*rules, rule)
 
 
 def _changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
