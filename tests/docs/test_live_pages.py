@@ -11,6 +11,7 @@ from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.api.server import CODES, ROUTES
 from gatepost.admin.desk import Source
 from gatepost.cli import gatepost
+from gatepost.pipeline.messengers import ChannelState
 from tests.admin.desks import bench
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -29,6 +30,7 @@ def test_the_routes() -> None:
 def test_the_metrics() -> None:
     with bench() as made:
         made.sources = [Source(name="mail.log", reading=True)]
+        made.desk.channels = lambda: [ChannelState(name="admins", kind="mail", to="root")]
         made.connect()
         there = {}
         for family in text_string_to_metric_families(metrics(made.desk)):

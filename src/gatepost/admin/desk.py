@@ -21,6 +21,7 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.spans import encode_span
 from gatepost.core.subjects import account, network, prefix_text
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.messengers import ChannelState
 from gatepost.pipeline.recall import Recall
 from gatepost.stores.contract import Audit, Store
 
@@ -48,11 +49,18 @@ class Source(Struct, frozen=True, kw_only=True):
     facts: int = 0
     understood: float = 1.0
     """Share of the mail lines."""
+    dropped: dict[str, int] = {}
+    """What was dropped since the start, by reason."""
 
 
 async def nobody(name: str) -> tuple[str, ...]:
     """Resolves nothing: for a guard that may not ask."""
     raise OSError("host names are not looked up here")
+
+
+async def untold(name: str) -> str:
+    """Tests no channel: for a guard that has none."""
+    raise KeyError(name)
 
 
 class Desk:
@@ -71,6 +79,8 @@ class Desk:
         recall: Recall | None = None,
         canonical: Callable[[str], str] = account,
         resolve: Resolve = nobody,
+        channels: Callable[[], Sequence[ChannelState]] = lambda: (),
+        test_channel: Callable[[str], Awaitable[str]] = untold,
     ) -> None:
         self.guard = guard
         self.store = store
@@ -86,6 +96,9 @@ class Desk:
         self.canonical = canonical
         """The one name of an account, as inlets make it too."""
         self.resolve = resolve
+        self.channels = channels
+        self.test_channel = test_channel
+        """Sends a test message; why it failed. Raises KeyError where there is no such channel."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

@@ -13,10 +13,13 @@ from io import TextIOWrapper
 import click
 
 from gatepost.cli.access import access
+from gatepost.cli.alerts import alerts
 from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
 from gatepost.cli.client import NoDaemonError
+from gatepost.cli.demo import demo
 from gatepost.cli.doctor import doctor
+from gatepost.cli.drill import drill
 from gatepost.cli.history import history
 from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
@@ -24,6 +27,7 @@ from gatepost.cli.rules import rules
 from gatepost.cli.run import run
 from gatepost.cli.show import safe
 from gatepost.cli.status import status
+from gatepost.cli.top import top
 from gatepost.cli.why import why
 from gatepost.core.faults import BadInputError
 
@@ -36,7 +40,26 @@ def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 
 
-for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access, why, history):
+for command in (
+    run,
+    demo,
+    drill,
+    replay,
+    parse,
+    rules,
+    check,
+    status,
+    top,
+    doctor,
+    blocks,
+    unblock,
+    pause,
+    resume,
+    access,
+    why,
+    history,
+    alerts,
+):
     gatepost.add_command(command)
 
 

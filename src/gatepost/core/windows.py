@@ -9,7 +9,8 @@ A mark is a fact's time and place in one int, so that windows sort by time and s
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from gatepost.core.rules import Rule
@@ -123,6 +124,16 @@ class Windows:
             self.old = self.young
             self.young = {}
         self.young[key] = window
+
+    def filled(self, at: int, most: int) -> Iterator[tuple[str, int]]:
+        """Keys and how many facts or values lie in their window that ends at a time, for a look from outside; one with a lone fact is left out. Looks
+        at ``most`` keys, those that came last first."""
+        oldest = (at - self.span + 1) << PLACE_BITS
+        for key, window in islice(chain(reversed(self.young.items()), reversed(self.old.items())), most):
+            if type(window) is int:
+                continue
+            marks = window.facts if type(window) is Spread else window.marks if type(window) is Distinct else window
+            yield key, len(marks) - bisect_left(marks, oldest)
 
     def clear(self, key: str) -> None:
         """Forgets a key."""

@@ -14,14 +14,13 @@ first: the memory that a store has is never ahead of the cursor.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from gatepost.core.facts import Fact
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.files import DAMAGED
 from gatepost.inlets.inotify import Inotify
@@ -29,6 +28,7 @@ from gatepost.inlets.logfile_cursor import VERSION, Cursor, Memory, Place, decod
 from gatepost.inlets.logfile_source import EVERYTHING, ReplacedError, Source
 from gatepost.inlets.logfile_trail import Trail
 from gatepost.inlets.logfile_watch import Watch
+from gatepost.pipeline.guard import Report
 from gatepost.wire.maillog.reader import Coverage, Reader
 
 MEMORY_EVERY = 1.0
@@ -86,7 +86,7 @@ class LogFileInlet:
     def __init__(
         self,
         settings: LogFileSettings,
-        report: Callable[[Sequence[Fact], str, bytes, Sequence[str]], None],
+        report: Report,
         now: Callable[[], int],
         saved: Mapping[str, bytes],
         *,
@@ -106,7 +106,7 @@ class LogFileInlet:
         self.memory_name = f"{self.name}#memory"
         self._report = report
         self._now = now
-        self._reader = Reader(daemon=settings.daemon, timezone=zone, latest=now(), default_domain=default_domain, domains=domains)
+        self.reader = Reader(daemon=settings.daemon, timezone=zone, latest=now(), default_domain=default_domain, domains=domains)
         self._trail = Trail(settings.path, settings.rotated_to, settings.grace_s, time.monotonic, now)
         self._watch = Watch(self._trail, inotify)
         self._saved: Mapping[str, bytes] | None = saved
@@ -154,7 +154,7 @@ class LogFileInlet:
         """How it is doing."""
         trail = self._trail
         lag = sum(max(source.size() - source.position, 0) for source in trail.sources)
-        newest = max(self._reader.newest, 0)
+        newest = max(self.reader.newest, 0)
         return LogFileState(
             path=self.settings.path,
             reading=bool(trail.sources),
@@ -170,7 +170,7 @@ class LogFileInlet:
             lost_bytes=trail.lost_bytes,
             lost_trails=trail.lost_trails,
             memory_bytes=self._memory_bytes,
-            coverage=self._reader.coverage,
+            coverage=self.reader.coverage,
         )
 
     # --- reading
@@ -194,7 +194,7 @@ class LogFileInlet:
         if memory is None:
             return None
         try:
-            self._reader.load(memory.reader)
+            self.reader.load(memory.reader)
         except ValueError:
             return None
         return memory.places
@@ -272,8 +272,8 @@ class LogFileInlet:
         if not lines:
             return
         now = self._now()
-        self._reader.latest = now
-        found = self._reader.read(lines, 0)
+        self.reader.latest = now
+        found = self.reader.read(lines, 0)
         self._unsaved = True
         if quiet:
             return
@@ -299,7 +299,7 @@ class LogFileInlet:
             return
         start = time.monotonic()
         places = [source.remembered() for source in sources]
-        memory = encode(Memory(VERSION, places, self._reader.dump()))
+        memory = encode(Memory(VERSION, places, self.reader.dump()))
         self._report((), self.name, self._cursor(), ())
         self._report((), self.memory_name, memory, ())
         self._unsaved = False

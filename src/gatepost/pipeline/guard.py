@@ -25,6 +25,9 @@ MOST_BUSY = 1_000
 TICK = 1.0
 """Seconds between two looks at what ran out."""
 
+Report = Callable[[Sequence[Fact], str, bytes, Sequence[str]], None]
+"""What an inlet that follows something calls: facts, its name, how far it has read, and the line that told each fact (or none at all)."""
+
 Announce = Callable[[Sequence[Effect]], None]
 """Told of effects once they are in force; must return at once."""
 

@@ -16,11 +16,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gatepost.admin.actions import access, blocks, lists, rules
+from gatepost.admin.actions import access, blocks, channels, lists, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.preview import AskRules, begin_preview, cancel_preview, preview
 from gatepost.admin.actions.status import status
+from gatepost.admin.actions.top import top
 from gatepost.admin.actions.why import forget, why
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
@@ -138,6 +139,10 @@ async def _status(desk: Desk, who: Who, request: Request) -> Any:
     return status(desk)
 
 
+async def _top(desk: Desk, who: Who, request: Request) -> Any:
+    return top(desk)
+
+
 async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
     return doctor(desk)
 
@@ -246,6 +251,14 @@ async def _cancel_preview(desk: Desk, who: Who, request: Request) -> Any:
     return cancel_preview(desk, _whole("number", request.path_params["number"]))
 
 
+async def _channels(desk: Desk, who: Who, request: Request) -> Any:
+    return channels.list_channels(desk)
+
+
+async def _test_channel(desk: Desk, who: Who, request: Request) -> Any:
+    return await channels.test_channel(desk, request.path_params["name"])
+
+
 async def _why(desk: Desk, who: Who, request: Request) -> Any:
     return await why(desk, request.query_params.get("subject", ""))
 
@@ -272,6 +285,7 @@ def _whole(name: str, text: str) -> int:
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/metrics", _metrics),
     ("GET", "/api/v1/status", _status),
+    ("GET", "/api/v1/top", _top),
     ("GET", "/api/v1/doctor", _doctor),
     ("GET", "/api/v1/blocks", _blocks),
     ("POST", "/api/v1/blocks", _add_block),
@@ -295,6 +309,8 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/previews", _begin_preview),
     ("GET", "/api/v1/previews/{number}", _preview),
     ("DELETE", "/api/v1/previews/{number}", _cancel_preview),
+    ("GET", "/api/v1/channels", _channels),
+    ("POST", "/api/v1/channels/{name}/test", _test_channel),
     ("GET", "/api/v1/why", _why),
     ("DELETE", "/api/v1/history", _forget),
     ("GET", "/api/v1/audit", _audit),

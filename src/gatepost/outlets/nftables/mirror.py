@@ -48,7 +48,7 @@ class NftablesMirror:
     """The mirror of one network namespace. ``own`` are this host's addresses: nothing ever blocks them."""
 
     def __init__(self, settings: NftablesSettings, standing: Standing, now: Callable[[], int], own: Iterable[str] = ()) -> None:
-        self.link = Link()
+        self.link = Link(self._look_now)
         self.retry_seconds = 30.0
         self._settings = settings
         self._standing = standing
@@ -142,6 +142,12 @@ class NftablesMirror:
         for waiting in ready:
             if not waiting.done():
                 waiting.set_result(None)
+
+    def _look_now(self) -> None:
+        """The helper's worker is gone: the next one is hired by looking at what stands."""
+        if not self._observing:
+            self._next_look = 0.0
+            self._wake.set()
 
     async def _pause(self) -> None:
         """Waits for a mark or for the time of the next look or try."""
