@@ -142,9 +142,10 @@ def compare(
             both=name in before and name in after,
         )
 
-    gained = [hit(name, held) for name, held in after.items() if name not in before]
+    hits = [hit(name, held) for name, held in after.items()]
+    gained = [each for each in hits if not each.both]
     lost = [hit(name, held) for name, held in before.items() if name not in after]
-    friends = [hit(name, held) for name, held in after.items() if held.by != "account" and name in good and good[name].logins]
+    friends = [each for each in hits if each.by != "account" and each.logins]
     blocked, many_blocked = blocks.longest()
     gaps = _gaps(database, source(asked.since, asked.until), begins, asked)
     return Compared(
@@ -161,7 +162,7 @@ def compare(
             "lost_unknown": sum(each.unknown for each in lost),
             "friends": len(friends),
             "friends_gained": sum(not each.both for each in friends),
-            "delivered": sum(each.messages > 0 and not each.logins for each in (hit(name, after[name]) for name in after if name in good)),
+            "delivered": sum(each.messages > 0 and not each.logins for each in hits),
             "gaps": len(gaps),
             "blocked": many_blocked,
         },

@@ -37,7 +37,7 @@ from gatepost.pipeline.previews import AskPreview, Day, Preview, Total
 
 SLICE = 10_000
 """Facts that are fed before something else may be done."""
-MOST_SUBJECTS = 200_000
+MOST_SUBJECTS = 50_000
 """Subjects that are told apart on a side."""
 LIMITS = Limits(keys=131_072, views=8_192, known=65_536, good=65_536, decisions=100_000)
 """Less than the guard has: there are two of them, and few subjects are left. What they lack is told."""
