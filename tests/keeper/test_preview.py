@@ -291,6 +291,16 @@ def test_who_was_good_before_the_span_is_known_in_it_but_not_counted(writer: Wri
     assert found.facts == 9
 
 
+def test_an_account_that_is_named_like_a_client_is_another_subject(writer: Writer) -> None:
+    writer.write([failed(START + turn, ATTACKER) for turn in range(9)])
+    front: dict[str, Any] = {"counts": "auth_failed", "threshold": 5, "window": Span(HOUR), "hold_for": Span(HOUR), "mode": "observe"}
+    after = (Rule(name="a", by="client", **front), Rule(name="b", by="account", **front))
+    writer.write([succeeded(START + DAY, ATTACKER, FRIEND)])
+    found = look(writer, after, ["a", "b"], before=())
+    assert sorted((hit.by, hit.subject, hit.rules, hit.logins) for hit in found.gained if hit.by == "client") == [("client", ATTACKER, ("a",), 0)]
+    assert found.many["gained"] == 2
+
+
 def test_secrets_are_in_no_history_and_that_is_said(writer: Writer) -> None:
     rule = Rule(name="guess", counts="auth_failed", distinct="secrets", threshold=5, window=Span(MINUTE), hold_for=Span(MINUTE))
     writer.write([failed(START + turn, "bob@example.org") for turn in range(9)])

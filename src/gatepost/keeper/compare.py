@@ -33,7 +33,6 @@ Source = Callable[[int, int], str]
 class Held(Struct):
     """What a side held of a subject."""
 
-    by: str
     first: int
     until: int = 0
     holds: int = 0
@@ -118,7 +117,7 @@ class _Told(Struct):
 
 
 def compare(
-    database: duckdb.DuckDBPyConnection, source: Source, begins: int, asked: AskPreview, before: Mapping[str, Held], after: Mapping[str, Held]
+    database: duckdb.DuckDBPyConnection, source: Source, begins: int, asked: AskPreview, before: Mapping[Subject, Held], after: Mapping[Subject, Held]
 ) -> Compared:
     """Sets what both sides held side by side. ``source`` says what to select the facts of a span from."""
     everything = source(0, 1 << 62)
@@ -126,25 +125,25 @@ def compare(
     good = _good(database, everything, {**before, **after})
     window = max((rule.window.us for rule in (*asked.before, *asked.after) if rule.name in asked.names), default=0)
 
-    def hit(name: str, held: Held) -> Hit:
-        did = good.get(name, Good())
+    def hit(subject: Subject, held: Held) -> Hit:
+        did = good.get(subject, Good())
         return Hit(
-            subject=name,
-            by=held.by,
+            subject=subject.text,
+            by=subject.by,
             holds=held.holds,
             first=held.first,
             until=held.until,
             rules=tuple(held.rules),
-            unknown=blocks.hid(_names(name, held.by), held.first, held.until + window),
+            unknown=blocks.hid(_names(subject), held.first, held.until + window),
             logins=did.logins,
             messages=did.messages,
             accounts=tuple(did.names),
-            both=name in before and name in after,
+            both=subject in before and subject in after,
         )
 
-    hits = [hit(name, held) for name, held in after.items()]
+    hits = [hit(subject, held) for subject, held in after.items()]
     gained = [each for each in hits if not each.both]
-    lost = [hit(name, held) for name, held in before.items() if name not in after]
+    lost = [hit(subject, held) for subject, held in before.items() if subject not in after]
     friends = [each for each in hits if each.by != "account" and each.logins]
     blocked, many_blocked = blocks.longest()
     gaps = _gaps(database, source(asked.since, asked.until), begins, asked)
@@ -175,9 +174,9 @@ def _most(hits: list[Hit]) -> list[Hit]:
     return sorted(hits, key=lambda each: (-min(each.logins, 1), -each.holds, each.first))[:MOST_TOLD]
 
 
-def _place(name: str, by: str) -> str:
+def _place(subject: Subject) -> str:
     """The address or the prefix of a subject; empty for an account."""
-    return "" if by == "account" else name.rpartition(" from ")[2]
+    return "" if subject.by == "account" else subject.text.rpartition(" from ")[2]
 
 
 def _view(place: str) -> View:
@@ -185,23 +184,21 @@ def _view(place: str) -> View:
     return View(Client(place.partition("/")[0]), (), False, ())
 
 
-def _names(name: str, by: str) -> tuple[str, ...]:
-    """The texts under which a subject can have been blocked."""
-    place = _place(name, by)
-    if not place or by == "network":
-        return (place or name,)
+def _names(subject: Subject) -> tuple[str, ...]:
+    """The prefixes under which a subject can have been blocked; none for an account."""
+    place = _place(subject)
+    if not place or subject.by == "network":
+        return (place,)
     return (place, *_view(place).prefixes)
 
 
-def _good(database: duckdb.DuckDBPyConnection, source: str, held: Mapping[str, Held]) -> dict[str, Good]:
+def _good(database: duckdb.DuckDBPyConnection, source: str, held: Mapping[Subject, Held]) -> dict[Subject, Good]:
     """What the held subjects did well in the whole history."""
-    found: dict[str, Good] = {}
+    found: dict[Subject, Good] = {}
     if not source or not held:
         return found
-    places = {name: _place(name, each.by) for name, each in held.items()}
-    nets = {net_of(place) for place in places.values() if place}
-    accounts = [name for name, place in places.items() if not place]
-    names = {Subject(each.by, name) for name, each in held.items()}  # type: ignore[arg-type]
+    nets = {net_of(_place(subject)) for subject in held if subject.by != "account"}
+    accounts = [subject.text for subject in held if subject.by == "account"]
     database.execute("CREATE OR REPLACE TEMP TABLE asked_nets AS SELECT unnest(?::VARCHAR[]) AS name", [sorted(nets)])
     database.execute("CREATE OR REPLACE TEMP TABLE asked_accounts AS SELECT unnest(?::VARCHAR[]) AS name", [accounts])
     rows = database.execute(
@@ -211,8 +208,8 @@ def _good(database: duckdb.DuckDBPyConnection, source: str, held: Mapping[str, H
     while some := rows.fetchmany(5_000):
         for client, account, kind, many in some:
             for subject, other in _subjects(client, account):
-                if subject in names:
-                    good = found.setdefault(subject.text, Good())
+                if subject in held:
+                    good = found.setdefault(subject, Good())
                     good.logins += many * (kind == "auth_succeeded")
                     good.messages += many * (kind == "message_accepted")
                     if kind == "auth_succeeded" and other and len(good.names) < MOST_NAMES:

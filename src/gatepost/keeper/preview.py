@@ -29,6 +29,7 @@ from gatepost.core.facts import (
 )
 from gatepost.core.rules import Rule
 from gatepost.core.spans import DAY
+from gatepost.core.subjects import Subject
 from gatepost.keeper.compare import Held, compare
 from gatepost.keeper.history import History, day_of, reading
 from gatepost.keeper.sift import FACTS, Sift
@@ -55,7 +56,7 @@ class Side:
         """Decisions of each rule."""
         self.days: Counter[str] = Counter()
         """Decisions of the rules in question by day."""
-        self.held: dict[str, Held] = {}
+        self.held: dict[Subject, Held] = {}
         """By subject, what the rules in question held."""
         self.braked: dict[str, int] = {}
         self.left_out = 0
@@ -86,12 +87,12 @@ class Side:
 
     def _take(self, decision: Decision) -> None:
         self.days[day_of(decision.start)] += 1
-        held = self.held.get(decision.subject.text)
+        held = self.held.get(decision.subject)
         if held is None:
             if len(self.held) >= MOST_SUBJECTS:
                 self.left_out += 1
                 return
-            held = self.held[decision.subject.text] = Held(decision.subject.by, decision.start)
+            held = self.held[decision.subject] = Held(decision.start)
         held.until = max(held.until, decision.until)
         held.holds += 1
         if decision.rule not in held.rules:
