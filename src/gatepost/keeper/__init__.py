@@ -1,1 +1,1 @@
-"""What follows the order from outside: a child process that the daemon starts now and then. So far it makes snapshots (snapshots.py)."""
+"""What follows the order from outside: a child process that keeps the history, answers why, and works out previews; another, now and then, makes snapshots."""
