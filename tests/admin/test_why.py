@@ -11,6 +11,7 @@ from gatepost.admin.actions.why import Why, forget, why
 from gatepost.core.deeds import Forget
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import HOUR, MINUTE, Span
+from gatepost.pipeline.previews import AskPreview, PreviewState
 from gatepost.pipeline.recall import AskForget, AskWhy, Counts, Past, RecallError
 from tests.admin.desks import ADMIN, ATTACKER, START, Bench
 
@@ -22,6 +23,7 @@ class Memory:
         self.past = past
         self.here = here
         self.asked: list[Any] = []
+        self.states = [PreviewState(number=7)]
 
     async def why(self, asked: AskWhy) -> Past:
         """The past, where there is one."""
@@ -34,6 +36,23 @@ class Memory:
         """Forgets seven lines."""
         self.asked.append(asked)
         return 7
+
+    def begin_preview(self, asked: AskPreview) -> PreviewState:
+        """Begins the only one."""
+        self.asked.append(asked)
+        if self.past is None:
+            raise RecallError("the keeper is not running")
+        return PreviewState(number=7)
+
+    def preview(self, number: int) -> PreviewState | None:
+        """How far it is, as the test says: one state a question, the last again and again."""
+        if number != 7:
+            return None
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def cancel_preview(self, number: int) -> None:
+        """Stops it."""
+        self.states = [PreviewState(number=number, state="cancelled")]
 
     def counts(self) -> Counts | None:
         """A sign of life."""

@@ -103,17 +103,17 @@ class Live:
     def pid(self) -> int:
         """Its process, as seen from outside."""
         assert self._process is not None
-        return _children(self._process.pid)[0]
+        return children(self._process.pid)[0]
 
     @property
     def helper(self) -> int:
         """Its helper's process."""
-        return _children(self.pid)[0]
+        return children(self.pid)[0]
 
     @property
     def worker(self) -> int:
         """Its helper's worker: the process that speaks with the kernel now."""
-        return _children(self.helper)[0]
+        return children(self.helper)[0]
 
     def tell(self, number: signal.Signals) -> None:
         """Sends it a signal."""
@@ -250,7 +250,7 @@ def rotate(where: Machine, way: str) -> None:
     where.run("sh", "-c", ways[way])
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children")
     wait_until(lambda: bool(found.read_text("ascii").split()), 5, f"a child of {pid}")
     return [int(each) for each in found.read_text("ascii").split()]

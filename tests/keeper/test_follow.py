@@ -11,13 +11,16 @@ import pytest
 
 from gatepost.core.deeds import Lift
 from gatepost.core.engine import Engine
+from gatepost.core.rules import Rule
 from gatepost.core.snapshot import dump
-from gatepost.core.spans import SECOND
+from gatepost.core.spans import SECOND, Span
 from gatepost.core.subjects import Client, Subject
 from gatepost.keeper import history as history_module
 from gatepost.keeper.files import pieces
-from gatepost.keeper.follow import Follower, frame
+from gatepost.keeper.follow import Follower
+from gatepost.keeper.frames import frame
 from gatepost.keeper.snapshots import main as make_snapshot
+from gatepost.pipeline.previews import AskPreview
 from gatepost.pipeline.recall import Answer, AskForget, AskWhy, Counts, Past
 from gatepost.stores.contract import Audit
 from tests.keeper.following import ATTACKER, DAY, START, Writer, connected, failed, succeeded
@@ -302,8 +305,21 @@ def test_its_memory_is_bounded(writer: Writer) -> None:
         counts = Counts()
         while counts.place < 400_000:
             counts = msgspec.msgpack.decode(answers.read(int.from_bytes(answers.read(4))), type=Answer).counts or counts
+        # A preview in which everybody could fire has both its engines full, and says so.
+        everybody = Rule(name="slow", counts="connected", threshold=2, window=Span(DAY), hold_for=Span(DAY), on=("imap",))
+        before, after = (everybody,), (msgspec.structs.replace(everybody, threshold=3),)
+        asked = AskPreview(number=1, before=before, after=after, names=("slow",), entries=(), since=START, until=START + DAY, sift=False)
+        link.sendall(frame(asked))
+        result, last = None, False
+        while not last:
+            answer = msgspec.msgpack.decode(answers.read(int.from_bytes(answers.read(4))), type=Answer)
+            last = result is not None and answer.counts is not None
+            counts, result = answer.counts or counts, (answer.preview and answer.preview.result) or result
     assert child.wait(60) == 0
     assert len(writer.rows("place")) == 400_000
+    assert result is not None
+    assert result.fed == 400_000
+    assert any("short of room" in note for note in result.notes)
     assert 0 < counts.memory < 256 << 20
 
 

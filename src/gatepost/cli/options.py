@@ -62,3 +62,29 @@ def chosen_rules(preset: Preset | None, path: str | None) -> tuple[tuple[Rule, .
         return PRESETS[preset or "standard"], own_entries()
     found = read_rules(config.read_text(Path(path)), path)
     return found.rules(preset), found.entries()
+
+
+def rule_fields(command: F) -> F:
+    """The fields of a rule that a command line changes; `changes_of` makes them one thing."""
+    options = (
+        click.option("--threshold", help="How many are too many."),
+        click.option("--window", metavar="SPAN", help="The time over which they are counted."),
+        click.option("--for", "for_", metavar="SPAN", help="How long it lasts."),
+        click.option("--action", help="block, delay or alert."),
+        click.option("--on", metavar="PROTOCOLS", help="The protocols that it watches, as smtp,imap."),
+        click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="Any other field; can be given more than once."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def changes_of(asked: dict[str, str | None], for_: str | None, fields: tuple[str, ...]) -> dict[str, object]:
+    """The fields that a command line changes, by name. Raises BadInputError."""
+    changes: dict[str, object] = {key: value for key, value in (asked | {"for": for_}).items() if value is not None}
+    for each in fields:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise BadInputError(f"--field: {each!r}: write NAME=VALUE")
+        changes[key] = value
+    return changes

@@ -17,6 +17,7 @@ from gatepost import config
 from gatepost.aid.stories import differences
 from gatepost.cli import options
 from gatepost.cli.client import ask, is_running
+from gatepost.cli.preview import preview
 from gatepost.cli.show import console, plain, print_json, safe
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Mode, Preset, Rule, sentence
@@ -26,7 +27,10 @@ from gatepost.wire.toml_files import write_rules
 
 @click.group()
 def rules() -> None:
-    """Show, change and test abuse detection rules."""
+    """Show, change, preview and test abuse detection rules."""
+
+
+rules.add_command(preview)
 
 
 def _in_force(preset: Preset | None, rules_path: str | None, config_path: str | None) -> dict[str, Any] | None:
@@ -142,12 +146,7 @@ def _as_object(rule: Rule) -> dict[str, object]:
 
 @rules.command("set")
 @click.argument("name")
-@click.option("--threshold", help="How many are too many.")
-@click.option("--window", metavar="SPAN", help="The time over which they are counted.")
-@click.option("--for", "for_", metavar="SPAN", help="How long it lasts.")
-@click.option("--action", help="block, delay or alert.")
-@click.option("--on", metavar="PROTOCOLS", help="The protocols that it watches, as smtp,imap.")
-@click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="Any other field; can be given more than once.")
+@options.rule_fields
 @options.if_version
 @options.config_file
 @options.as_json
@@ -155,12 +154,7 @@ def set_rule(
     name: str, for_: str | None, fields: tuple[str, ...], if_version: str, config_path: str | None, as_json: bool, **asked: str | None
 ) -> None:
     """Change fields of a rule, or add a rule."""
-    changes: dict[str, object] = {key: value for key, value in (asked | {"for": for_}).items() if value is not None}
-    for each in fields:
-        key, equals, value = each.partition("=")
-        if not equals:
-            raise BadInputError(f"--field: {each!r}: write NAME=VALUE")
-        changes[key] = value
+    changes = options.changes_of(asked, for_, fields)
     if not changes:
         raise BadInputError("nothing to change; name a field, as --threshold 80")
     _changed(ask("PATCH", f"/api/v1/rules/{_quoted(name)}", changes, None, config_path, _if_match(if_version)), name, as_json)

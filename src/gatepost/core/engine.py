@@ -192,6 +192,8 @@ class Engine:
 
     def _turns_away(self, fact: Fact, view: View) -> bool:
         stage = STAGE_OF.get(type(fact), "connect")
+        if not (view.entries or self._held_accounts or self.graces):  # nobody can be excused: a flood of held clients goes this way
+            return self.holdings.blocks(view, fact.at, fact.protocol, stage)
         account: str = getattr(fact, "account", "") if stage != "connect" else ""
         return isinstance(self._judge(view, fact.at, fact.protocol, stage, account), Refuse)
 

@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 
 from msgspec import structs
 
-from gatepost.core.decisions import Decision, Expire, Release
+from gatepost.core.decisions import Decision, Expire, QuestionStage, Release
 from gatepost.core.facts import Protocol
 from gatepost.core.subjects import Subject, name_of, network, pair
 from gatepost.core.trust import View
@@ -65,6 +65,16 @@ class Holdings:
             for text in (f"account {account}", f"pair {pair(account, view.client)}", f"pair {pair(account, view.home)}"):
                 found += [decisions[number] for number in reversed(self.by_account.get(text, ()))]
         return found
+
+    def blocks(self, view: View, at: int, protocol: Protocol, stage: QuestionStage) -> bool:
+        """Whether a client or a network of its is blocked at a time: what `on` tells of these, and no more."""
+        decisions, by_address = self.decisions, self.by_address
+        for text in view.prefixes:
+            for number in reversed(by_address.get(text, ())):
+                decision = decisions[number]
+                if decision.action == "block" and decision.covers(at, protocol, stage):
+                    return True
+        return False
 
     def release(self, decision: Decision, at: int, why: str, protocols: tuple[Protocol, ...] = ()) -> Release:
         """Ends a decision at a time, on some of its protocols or (where none are named) on all."""

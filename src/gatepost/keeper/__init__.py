@@ -1,1 +1,1 @@
-"""What follows the order from outside: a child process that the daemon starts now and then. So far it makes snapshots (snapshots.py)."""
+"""What follows the order from outside: a child process keeps the history, answers why and works out previews; another makes snapshots."""

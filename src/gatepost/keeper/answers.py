@@ -13,7 +13,7 @@ import msgspec
 
 from gatepost.core.subjects import address
 from gatepost.keeper.history import History
-from gatepost.keeper.rows import Row, Rows
+from gatepost.keeper.rows import Row, Rows, net_of
 from gatepost.pipeline.recall import AskForget, AskWhy, Event, Group, Past, Told
 
 MOST_TOLD = 20
@@ -111,11 +111,15 @@ class Answers:
         if client:
             return "client = ?", [client]
         inside = ip_network(network)
+        around = net_of(network)
+        if around == network:
+            return "net = ?", [network]
         names = [network]
         if source:
             front = _front(network)
+            within, values = ("net = ?", [around]) if around else ("client >= ? AND client < ?", [front, front + "~"])
             rows = self._history.database.execute(
-                f"SELECT client, count(*) FROM {source} WHERE client >= ? AND client < ? GROUP BY client ORDER BY count(*) DESC", [front, front + "~"]
+                f"SELECT client, count(*) FROM {source} WHERE {within} GROUP BY client ORDER BY count(*) DESC", values
             )
             while len(names) < MOST_CLIENTS and (found := rows.fetchmany(1000)):
                 names += [name for name, _ in found if name != network and _is_in(name, inside)]

@@ -24,9 +24,12 @@ from gatepost.core.snapshot import load
 from gatepost.core.subjects import network
 from gatepost.keeper.answers import Answers
 from gatepost.keeper.files import HistorySettings, pieces
+from gatepost.keeper.frames import QUESTIONS, Question, frame
 from gatepost.keeper.history import AT_ONCE, History
+from gatepost.keeper.previews import Previews
 from gatepost.keeper.rows import Row, Rows
 from gatepost.pipeline.order import Order
+from gatepost.pipeline.previews import AskCancel, AskPreview, PreviewState
 from gatepost.pipeline.recall import Answer, AskForget, AskWhy, Counts, Past
 from gatepost.stores.contract import Batch, DamagedError, Entry, Recovered, StoreError
 from gatepost.stores.lock import Lock, lock
@@ -44,8 +47,6 @@ HANDED_OVER = 30.0
 SLICE = 16
 """Rows of the journal that are read before questions are looked at again."""
 
-_QUESTIONS = msgspec.msgpack.Decoder(AskWhy | AskForget)
-
 
 class Follower:
     """Follows one store into one folder."""
@@ -59,6 +60,7 @@ class Follower:
             self.history.begin_anew(opened.last)
         self.rows = Rows(self.history.salt, settings.mask)
         self.answers = Answers(self.history, self.rows)
+        self.previews = Previews(self.history)
         self._recorded = self.history.place
         """What lies up to here was recorded before we started."""
         self._order = self._engine(opened)
@@ -160,7 +162,10 @@ class Follower:
                 effects = order.report(entry)
         if place <= self._recorded:
             return []
-        made = self.rows.of_deed(place, entry, self.store.audit_at(entry.at)) if isinstance(entry, Deed) else self.rows.of_fact(place, entry, line)
+        if isinstance(entry, Deed):
+            made = self.rows.of_deed(place, entry, self.store.audit_at(entry.at))
+        else:
+            made = self.rows.of_fact(place, entry, line, order.engine.view(entry.client).network)
         return [made, *(self.rows.of_effect(place, each) for each in effects)]  # type: ignore[arg-type]
 
     def catch_up(self) -> None:
@@ -171,17 +176,24 @@ class Follower:
 
     # --- answering
 
-    def answer(self, asked: AskWhy | AskForget) -> Answer:
+    def answer(self, asked: Question) -> Answer:
         """The answer to a question."""
+        if isinstance(asked, AskCancel):
+            return Answer(preview=self.previews.stop(asked.number))
         try:
             self.catch_up()
+            if isinstance(asked, AskPreview):
+                return Answer(preview=self.previews.begin(asked))
             if isinstance(asked, AskWhy):
                 return Answer(number=asked.number, past=self.answers.why(asked))
             return Answer(number=asked.number, forgotten=self._forget(asked))
         except (StoreError, duckdb.Error, OSError) as wrong:
+            if isinstance(asked, AskPreview):
+                return Answer(preview=PreviewState(number=asked.number, state="failed", problem=str(wrong)))
             return Answer(number=asked.number, past=Past(), problem=str(wrong))
 
     def _forget(self, asked: AskForget) -> int:
+        self.previews.fail("the history was changed meanwhile (history forget); ask again")
         inside = network(asked.client or asked.network) if asked.client or asked.network else None
 
         def about(entry: Entry, line: str) -> bool:
@@ -222,6 +234,10 @@ class Follower:
         with contextlib.suppress(OSError):
             while not stop:
                 more = self.step()
+                told = self.previews.turn()
+                if told is not None:
+                    link.sendall(frame(Answer(preview=told)))
+                more = more or self.previews.busy
                 if time.monotonic() >= beat_at:
                     link.sendall(frame(Answer(counts=self.counts())))
                     beat_at = time.monotonic() + BEAT
@@ -232,7 +248,7 @@ class Follower:
                     break
                 buffer += got
                 while (size := 4 + int.from_bytes(buffer[:4])) <= len(buffer) and len(buffer) > 4:
-                    link.sendall(frame(self.answer(_QUESTIONS.decode(buffer[4:size]))))
+                    link.sendall(frame(self.answer(QUESTIONS.decode(buffer[4:size]))))
                     buffer = buffer[size:]
         self.catch_up()
 
@@ -241,12 +257,6 @@ def _most_memory() -> int:
     """The most memory that this process had, in bytes: this program's own peak, without that of who started it, which getrusage(2) would count."""
     with open("/proc/self/status", encoding="ascii") as status:
         return next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")), 0)
-
-
-def frame(message: msgspec.Struct) -> bytes:
-    """A message as it goes over the socket: its length in four bytes, and it."""
-    data = msgspec.msgpack.encode(message)
-    return len(data).to_bytes(4) + data
 
 
 def _ours(folder: Path) -> Lock:

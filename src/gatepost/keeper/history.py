@@ -8,7 +8,7 @@ more than its bound of memory. Limits: one process writes; the day of an entry i
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,9 +27,12 @@ MANY = 12
 """Files of one day that are merged."""
 GROUP = 30_720
 """Rows in a row group: small, so that a look-up by client reads little."""
+SORTED = " ORDER BY account = '', client, place"
+"""The order of a finished day."""
 COLUMNS = (
     "{place: 'BIGINT', 'at': 'BIGINT', kind: 'VARCHAR', host: 'VARCHAR', protocol: 'VARCHAR', service: 'VARCHAR', client: 'VARCHAR', "
-    "account: 'VARCHAR', reason: 'VARCHAR', evidence_only: 'BOOLEAN', detail: 'VARCHAR', line: 'VARCHAR'}"
+    "account: 'VARCHAR', reason: 'VARCHAR', evidence_only: 'BOOLEAN', detail: 'VARCHAR', line: 'VARCHAR', "
+    "net: 'VARCHAR', weight: 'INTEGER'}"
 )
 
 
@@ -60,6 +63,8 @@ class History:
         self.generation, self.place = reached(folder)
         """``place`` is that of the newest entry that is written."""
         self.missing = self._count_missing()
+        self.still = False
+        """Somebody reads the files at length: none is merged or removed."""
         self._day = ""
 
     def begin_anew(self, place: int) -> None:
@@ -81,20 +86,29 @@ class History:
         found = [piece.path for piece in pieces(self.folder) if piece.day >= first]
         if not found:
             raise LookupError("no history")
-        return f"read_parquet([{', '.join(_quoted(path) for path in found)}])"
+        return reading(found)
 
     def source_of(self, places: Sequence[int]) -> str:
         """What to select entries at some places from. Raises LookupError where no file has one."""
         found = [piece.path for piece in pieces(self.folder) if any(piece.first <= place <= piece.last for place in places)]
         if not found:
             raise LookupError("no history")
-        return f"read_parquet([{', '.join(_quoted(path) for path in found)}])"
+        return reading(found)
+
+    def reaches(self) -> list[tuple[int, int, str]]:
+        """The times of the earliest and the newest entry of each file, and its path: what the files say of themselves, so it costs little."""
+        found = []
+        for piece in pieces(self.folder):
+            row = self.database.execute(f'SELECT min("at"), max("at") FROM read_parquet({_quoted(piece.path)})').fetchone()
+            if row and row[0] is not None:
+                found.append((int(row[0]), int(row[1]), piece.path))
+        return found
 
     def begins(self) -> int:
-        """About when the history begins: the time of its first entry."""
+        """When the history begins: the time of its first day's earliest entry; 0 where there is none."""
         found = pieces(self.folder)
-        row = self.database.execute(f'SELECT "at" FROM read_parquet({_quoted(found[0].path)}) LIMIT 1').fetchone() if found else None
-        return int(row[0]) if row else 0
+        row = self.database.execute(f'SELECT min("at") FROM read_parquet({_quoted(found[0].path)})').fetchone() if found else None
+        return int(row[0] or 0) if row else 0
 
     # --- writing
 
@@ -124,8 +138,9 @@ class History:
         self.written += len(self.waiting)
         self.waiting = []
         self.place = last
-        self._merge()
-        self.expire()
+        if not self.still:
+            self._merge()
+            self.expire()
 
     def _make(self, select: str, piece: Piece, options: str = "", values: Sequence[object] = ()) -> None:
         """Makes a file of a query, whole or not at all."""
@@ -154,11 +169,11 @@ class History:
 
     def _merge_pieces(self, found: Sequence[Piece], over: bool = False) -> None:
         paths = ", ".join(_quoted(piece.path) for piece in found)
-        # A finished day is sorted by client, so that a client is in one row group or two; where the sort has no room, it stays in its order. A
-        # dictionary in each row group brings a bloom filter with it, for look-ups by account and in the day that runs.
+        # A finished day is sorted by client, so that a client is in few row groups, with what names an account apart, so that a look-up by account
+        # skips the rest; where the sort has no room, it stays in its order. A dictionary in each row group brings a bloom filter with it.
         whole, options = structs.replace(found[0], last=found[-1].last), f", DICTIONARY_SIZE_LIMIT {GROUP}"
         try:
-            self._make(f"SELECT * FROM read_parquet([{paths}]) {'ORDER BY client, place' if over else ''}", whole, options)
+            self._make(f"SELECT * FROM read_parquet([{paths}]){SORTED if over else ''}", whole, options)
         except duckdb.OutOfMemoryException:
             self._make(f"SELECT * FROM read_parquet([{paths}])", whole, options)
         for piece in found:
@@ -210,6 +225,11 @@ class History:
 def day_of(at: int) -> str:
     """The day of a time, in UTC."""
     return datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%d")
+
+
+def reading(paths: Iterable[str]) -> str:
+    """What to select the entries of some files from."""
+    return f"read_parquet([{', '.join(map(_quoted, paths))}])"
 
 
 def _quoted(text: str) -> str:

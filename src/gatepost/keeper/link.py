@@ -15,7 +15,8 @@ import msgspec
 from msgspec import structs
 
 from gatepost.keeper.files import HistorySettings
-from gatepost.keeper.follow import frame
+from gatepost.keeper.frames import frame
+from gatepost.pipeline.previews import AskCancel, AskPreview, PreviewState
 from gatepost.pipeline.recall import Answer, AskForget, AskWhy, Counts, Past, RecallError
 
 PATIENCE = 20.0
@@ -23,6 +24,8 @@ PATIENCE = 20.0
 AGAIN, AGAIN_MOST = 0.5, 60.0
 LATE = 200_000
 """Entries that the keeper may be behind without a word."""
+ALONE = 30.0
+"""Seconds after which a preview that nobody asks about is stopped."""
 LARGEST = 1 << 26
 
 
@@ -47,6 +50,9 @@ class KeeperLink:
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._number = 0
         self._counts: Counts | None = None
+        self._preview: PreviewState | None = None
+        """The newest one."""
+        self._preview_asked = 0.0
 
     async def run(self) -> None:
         """Keeps a keeper running, until it is cancelled; then that one is told to end."""
@@ -79,6 +85,9 @@ class KeeperLink:
     def _lost(self, writer: asyncio.StreamWriter) -> None:
         self._writer, self.pid, self._counts = None, 0, None
         writer.close()
+        if self._preview is not None and self._preview.state == "running":
+            problem = "the keeper ended while it worked; it is started again, so ask again"
+            self._preview = structs.replace(self._preview, state="failed", problem=problem)
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():
@@ -87,9 +96,18 @@ class KeeperLink:
     def _take(self, answer: Answer) -> None:
         if answer.counts is not None:
             self._counts = answer.counts
+        if answer.preview is not None:
+            self._take_preview(answer.preview)
         future = self._waiting.pop(answer.number, None)
         if future is not None and not future.done():
             future.set_result(answer)
+
+    def _take_preview(self, told: PreviewState) -> None:
+        if self._preview is None or told.number != self._preview.number or self._preview.state != "running":
+            return
+        self._preview = told
+        if told.state == "running" and asyncio.get_running_loop().time() > self._preview_asked + ALONE:
+            self.cancel_preview(told.number)
 
     async def _ask(self, asked: AskWhy | AskForget, patience: float) -> Answer:
         if self._writer is None:
@@ -118,6 +136,32 @@ class KeeperLink:
     async def forget(self, asked: AskForget) -> int:
         """Takes a subject out of it; how many rows and lines went. Raises RecallError."""
         return (await self._ask(asked, 10 * PATIENCE)).forgotten
+
+    def begin_preview(self, asked: AskPreview) -> PreviewState:
+        """Begins a preview. Raises RecallError where one runs."""
+        if self._writer is None:
+            raise RecallError("the keeper is not running; it is being started, so ask again in a moment")
+        if self._preview is not None and self._preview.state == "running":
+            raise RecallError(f"preview {self._preview.number} is running; wait for it, or cancel it")
+        self._number += 1
+        self._preview = PreviewState(number=self._number)
+        self._preview_asked = asyncio.get_running_loop().time()
+        self._writer.write(frame(structs.replace(asked, number=self._number)))
+        return self._preview
+
+    def preview(self, number: int) -> PreviewState | None:
+        """How far a preview is; None where it is not the newest."""
+        if self._preview is None or self._preview.number != number:
+            return None
+        self._preview_asked = asyncio.get_running_loop().time()
+        return self._preview
+
+    def cancel_preview(self, number: int) -> None:
+        """Stops a preview."""
+        if self._preview is not None and self._preview.number == number and self._preview.state == "running":
+            self._preview = structs.replace(self._preview, state="cancelled")
+            if self._writer is not None:
+                self._writer.write(frame(AskCancel(number=number)))
 
     def counts(self) -> Counts | None:
         """The keeper's newest sign of life; None where there is none."""

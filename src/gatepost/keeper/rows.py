@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gatepost.core.counters import is_bad
 from gatepost.core.decisions import Brake, Decision, Effect, Expire, Impose, Release
 from gatepost.core.deeds import AdoptLists, AdoptRules, Deed, Forget, Hold, Lift, Pause
-from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, MessageAccepted, kind_name
-from gatepost.core.subjects import Subject
+from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, MessageAccepted, Refused, SessionEnded, kind_name
+from gatepost.core.subjects import Client, Subject, wider
 from gatepost.stores.contract import Audit, Entry
 
 MOST_NAMES = 200_000
@@ -42,6 +43,10 @@ class Row(Struct, kw_only=True):
     evidence_only: bool = False
     detail: str = "{}"
     line: str = ""
+    net: str = ""
+    """The /24 or /48 around the client; empty for a wider prefix."""
+    weight: int = 0
+    """How often a fact can count: log-ins that a line told, recipients of a message; 0: never."""
 
 
 class Rows:
@@ -77,8 +82,8 @@ class Rows:
             return {}
         return {line: _without(line, account) for account, _, line in named if line and account not in self._exist}
 
-    def of_fact(self, place: int, fact: Fact, line: str) -> Row:
-        """The row of a fact; its line as `hidden` says."""
+    def of_fact(self, place: int, fact: Fact, line: str, net: str = "") -> Row:
+        """The row of a fact; its line as `hidden` says; ``net`` is the network of its client."""
         account: str = getattr(fact, "account", "")
         reason: str = getattr(fact, "reason", "")
         if account and self._mask and account not in self._exist:
@@ -100,6 +105,8 @@ class Rows:
             evidence_only=fact.evidence_only,
             detail=_json(detail) if detail else "{}",
             line=line,
+            net=net,
+            weight=_weight(fact),
         )
 
     def of_deed(self, place: int, deed: Deed, audits: Iterable[Audit]) -> Row:
@@ -147,6 +154,7 @@ class Rows:
                 row.account = self.masked(row.account)
         else:
             row.client = subject.text
+        row.net = net_of(row.client) if row.client else ""
 
 
 def _of_decision(decision: Decision) -> dict[str, Any]:
@@ -164,6 +172,20 @@ def _of_decision(decision: Decision) -> dict[str, Any]:
         "said": decision.reason,
         "evidence": decision.evidence,
     }
+
+
+def net_of(place: str) -> str:
+    """The /24 or /48 around an address or a prefix as subjects are written; empty where that is wider."""
+    text, slash, length = place.partition("/")
+    return wider(Client(text), 24, 48) if not slash or int(length) >= (48 if ":" in text else 24) else ""
+
+
+def _weight(fact: Fact) -> int:
+    if fact.evidence_only or isinstance(fact, Refused):
+        return 0
+    if isinstance(fact, SessionEnded):
+        return int(is_bad(fact))
+    return fact.weight if isinstance(fact, AuthFailed) else fact.recipients if isinstance(fact, MessageAccepted) else 1
 
 
 def _says_it_exists(reason: str, line: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from gatepost.core.facts import kind_name
+from gatepost.pipeline.previews import AskPreview, PreviewState
 
 
 class RecallError(Exception):
@@ -133,6 +134,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     number: int = 0
     counts: Counts | None = None
     past: Past | None = None
+    preview: PreviewState | None = None
+    """How far a preview is; it has a number of its own."""
     forgotten: int = 0
     """Rows of history and lines of the journal that are gone."""
     problem: str = ""
@@ -146,6 +149,15 @@ class Recall(Protocol):
 
     async def forget(self, asked: AskForget) -> int:
         """Takes a subject out of it; how many rows and lines went."""
+
+    def begin_preview(self, asked: AskPreview) -> PreviewState:
+        """Begins a preview; its state has the number to ask for."""
+
+    def preview(self, number: int) -> PreviewState | None:
+        """How far a preview is, or what came of it; None where it is not the newest one. Who does not ask for long is taken as gone."""
+
+    def cancel_preview(self, number: int) -> None:
+        """Stops a preview."""
 
     def counts(self) -> Counts | None:
         """The keeper's newest sign of life; None where there is none."""

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from gatepost.admin.actions import access, blocks, channels, lists, migrate, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
+from gatepost.admin.actions.preview import AskRules, begin_preview, cancel_preview, preview
 from gatepost.admin.actions.status import status
 from gatepost.admin.actions.top import top
 from gatepost.admin.actions.why import forget, why
@@ -248,6 +249,18 @@ async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
     return PlainTextResponse(rules.export_rules(desk), media_type="application/toml")
 
 
+async def _begin_preview(desk: Desk, who: Who, request: Request) -> Any:
+    return begin_preview(desk, await _asked(request, AskRules))
+
+
+async def _preview(desk: Desk, who: Who, request: Request) -> Any:
+    return preview(desk, _whole("number", request.path_params["number"]))
+
+
+async def _cancel_preview(desk: Desk, who: Who, request: Request) -> Any:
+    return cancel_preview(desk, _whole("number", request.path_params["number"]))
+
+
 async def _channels(desk: Desk, who: Who, request: Request) -> Any:
     return channels.list_channels(desk)
 
@@ -270,7 +283,10 @@ async def _audit(desk: Desk, who: Who, request: Request) -> Any:
 
 
 def _number(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name, str(default))
+    return _whole(name, request.query_params.get(name, str(default)))
+
+
+def _whole(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise BadInputError(f"{name}: {text!r} is no whole number")
     return int(text)
@@ -302,6 +318,9 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/rules/{name}/reset", _reset_rule),
     ("POST", "/api/v1/rules/{name}/mode", _mode),
     ("POST", "/api/v1/presets/{preset}", _preset),
+    ("POST", "/api/v1/previews", _begin_preview),
+    ("GET", "/api/v1/previews/{number}", _preview),
+    ("DELETE", "/api/v1/previews/{number}", _cancel_preview),
     ("GET", "/api/v1/channels", _channels),
     ("POST", "/api/v1/channels/{name}/test", _test_channel),
     ("GET", "/api/v1/why", _why),
