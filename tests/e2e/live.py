@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatepost.cli.client import NoDaemonError, ask
+from gatepost.cli.client import ask
+from gatepost.cli.faults import NoDaemonError
 from gatepost.core.facts import Fact
 from gatepost.stores.sqlite import SqliteStore
 from tests.e2e.attackers import TLS_FROM_THE_START, Client, together

@@ -384,7 +384,7 @@ async def test_the_main_process_holds_no_capability_and_the_helper_one(site: Sit
                 return {line.split()[0]: int(line.split()[1], 16) for line in status if line.startswith(("CapEff", "CapPrm", "CapBnd", "CapAmb"))}
         async def main():
             guard = Guard(NftablesSettings())
-            guard.mirror.spawn()
+            guard.mirror.link.spawn()
             drop_capabilities()
             asyncio.create_task(guard.mirror.run())
             await guard.mirror.built()

@@ -6,20 +6,21 @@ with the configuration is told before anything starts; what fails later is told 
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from socket import socket
 
 from gatepost import config
-from gatepost.admin.api.serve import listen, serve
-from gatepost.admin.api.server import application
+from gatepost.admin.api.listen import listen
 from gatepost.admin.desk import Desk, Source
 from gatepost.admin.hostnames import HostNames, system_resolve
-from gatepost.aid.discover import Discovery, Findings
+from gatepost.aid.discover import Addresses, Discovery, Findings
 from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
@@ -30,6 +31,7 @@ from gatepost.core.snapshot import dump
 from gatepost.core.subjects import account
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
+from gatepost.outlets.nftables.link import Link
 from gatepost.outlets.nftables.mirror import NftablesMirror
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.journal import Journal
@@ -50,6 +52,9 @@ SNAPSHOT_LOOK = 10
 """Seconds between two looks at how many there are."""
 
 
+Looking = asyncio.Future[Findings]
+
+
 def now() -> int:
     """The time, in microseconds since 1970 UTC: the only clock of the daemon."""
     return time.time_ns() // 1000
@@ -67,6 +72,7 @@ class Daemon:
         self._inlets: dict[str, tuple[LogFileInlet, asyncio.Task[None]]] = {}
         self._problems: list[str] = []
         self._starting: list[asyncio.Task[None]] = []
+        self._started = asyncio.Event()
         self._lost = False
         """It ended because it could not go on."""
 
@@ -75,10 +81,9 @@ class Daemon:
         logging.basicConfig(handlers=[Relay(self._speaker)], level=logging.WARNING)
         logging.getLogger("gatepost").setLevel(logging.INFO)
         paths = self._settings.paths()
-        found = await asyncio.to_thread(Discovery().look)
         try:
-            with lock(paths.state), contextlib.closing(listen(paths.socket)) as listening:
-                await self._guard(paths, found, listening)
+            with lock(paths.state), contextlib.closing(listen(paths.socket)) as listening, contextlib.closing(self._spawn()) as link:
+                await self._guard(paths, link, listening)
         except StoreError as wrong:
             raise BadInputError(str(wrong)) from None
         finally:
@@ -101,8 +106,12 @@ class Daemon:
             self._speaker.say("warning", "recovered", note=note)
         return store, recovered
 
-    async def _guard(self, paths: config.Paths, found: Findings, listening: socket) -> None:
-        store, recovered = self._recover(paths.state / "gatepost.db")
+    async def _guard(self, paths: config.Paths, link: Link, listening: socket) -> None:
+        # Beside it the helper starts, and programs are asked that may take their time; none of it is waited for before it is needed.
+        looking, here = _look_around(), Discovery().addresses()
+        with _no_collections():
+            store, recovered = self._recover(paths.state / "gatepost.db")
+        drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
         order = Order(recovered.engine, recovered.place)
         loop = asyncio.get_running_loop()
         journal = Journal(store, recovered.place, on_gap=lambda: loop.call_soon_threadsafe(make_whole))
@@ -113,7 +122,7 @@ class Daemon:
 
         if recovered.missing:
             make_whole()
-        mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
+        mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, here.own, link)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
         accounts = self._settings.accounts
@@ -121,49 +130,58 @@ class Daemon:
             guard,
             store,
             now,
-            gateways=found.gateways,
-            daemons=[daemon.name for daemon in found.daemons],
+            gateways=here.gateways,
             sources=self._sources,
             problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else [])],
             canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
             resolve=system_resolve,
         )
-        self._spawn(mirror)
         try:
-            await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
+            await self._work(paths, here, looking, desk, mirror, listening, fresh=recovered.fresh)
         finally:
             if order.place > recovered.base:
                 make_whole()  # the next start then has nothing to bring in
             journal.close()
             store.close()
 
-    def _spawn(self, mirror: NftablesMirror) -> None:
-        """Starts the helper that alone may touch the kernel, and gives that right away here, before a line is read."""
+    def _spawn(self) -> Link:
+        """Starts the helper that alone may touch the kernel: this process gives that right away before a line is read."""
+        link = Link()
         try:
-            mirror.spawn()
+            link.spawn()
         except OSError as wrong:
             self._speaker.say("warning", "nftables", problem=wrong)
-        drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
+        return link
 
-    async def _work(self, paths: config.Paths, found: Findings, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool) -> None:
+    async def _work(
+        self, paths: config.Paths, here: Addresses, looking: Looking, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool
+    ) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, desk.guard, found)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, desk.guard, looking)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(mirror.run()), group.create_task(desk.guard.run())]
-            await self._adopt_own(desk.guard, found)
+            await self._adopt_own(desk.guard, here)
             if fresh:
+                found = await looking
                 await self._first.look(desk, self._settings, found, [settings.path for settings in self._logs(found)])
-            for settings in self._logs(found):
+            for settings in self._settings.logfile or self._logs(await looking):
                 await self._follow(desk.guard, settings)  # new attackers do not wait for the old ones' blocks
             await mirror.built()
+            self._started.set()
+            gc.freeze()  # what stood at the start mostly stays
+            from gatepost.admin.api.serve import serve
+            from gatepost.admin.api.server import application  # a tenth of a second that blocks need not wait for
+
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
             tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             tasks.append(group.create_task(self._helper(mirror, stop)))
+            found = await looking
+            desk.daemons = tuple(daemon.name for daemon in found.daemons)
             self._say_plan(found, mirror)
             self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._inlets)} logs")
             await stop.wait()
@@ -199,7 +217,7 @@ class Daemon:
             return
         self._inlets[settings.path] = inlet, asyncio.create_task(inlet.run(), name=settings.path)
 
-    def _reload(self, guard: Guard, found: Findings) -> None:
+    def _reload(self, guard: Guard, looking: Looking) -> None:
         """Takes up a changed configuration; a wrong one is told and changes nothing."""
         try:
             settings = config.load(self._config_path)
@@ -207,12 +225,17 @@ class Daemon:
             self._speaker.say("error", "reload", problem=wrong, state="the old configuration stays")
             return
         self._settings = settings
-        wanted = {each.path: each for each in self._logs(found)}
+        self._starting.append(asyncio.create_task(self._follow_anew(guard, looking)))
+
+    async def _follow_anew(self, guard: Guard, looking: Looking) -> None:
+        """Leaves the logs that are not wanted any more, and follows those that are new."""
+        await self._started.wait()
+        wanted = {each.path: each for each in self._logs(await looking)}
         for path in [path for path in self._inlets if path not in wanted or self._inlets[path][0].settings != wanted[path]]:
             self._inlets.pop(path)[1].cancel()
         for path, each in wanted.items():
             if path not in self._inlets:
-                self._starting.append(asyncio.create_task(self._follow(guard, each)))
+                await self._follow(guard, each)
         self._speaker.say("notice", "reloaded")
 
     def _sources(self) -> list[Source]:
@@ -220,11 +243,11 @@ class Daemon:
 
     # --- lists
 
-    async def _adopt_own(self, guard: Guard, found: Findings) -> None:
+    async def _adopt_own(self, guard: Guard, here: Addresses) -> None:
         """This host's own addresses are trusted from the first start, and stay so when they change."""
         there = guard.standing.entries()
         listed = {net for entry in there for net in entry.networks}
-        new = [entry for entry in own_entries(found.own) if not listed.issuperset(entry.networks)]
+        new = [entry for entry in own_entries(here.own) if not listed.issuperset(entry.networks)]
         if new:
             audit = Audit(at=now(), who="gatepost", action="access.own", subject=", ".join(entry.prefix for entry in new))
             await guard.do(AdoptLists(now(), (*there, *new)), audit)
@@ -295,6 +318,26 @@ class Daemon:
         while self._notifier.watchdog:
             self._notifier.tell("WATCHDOG=1")
             await asyncio.sleep(self._notifier.watchdog)
+
+
+def _look_around() -> Looking:
+    """Has a thread look around that ends afterwards: it was made with all rights."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        return asyncio.get_running_loop().run_in_executor(pool, Discovery().look)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """Nothing is garbage in what is just being loaded: looking for it would take as long as loading."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _source(inlet: LogFileInlet) -> Source:

@@ -7,35 +7,47 @@ line that names the cure. Limits: nothing is decided here.
 import errno
 import os
 import sys
-from importlib.metadata import version
+from importlib import import_module
 from io import TextIOWrapper
 
 import click
 
-from gatepost.cli.access import access
-from gatepost.cli.blocks import blocks, pause, resume, unblock
-from gatepost.cli.check import check
-from gatepost.cli.client import NoDaemonError
-from gatepost.cli.doctor import doctor
-from gatepost.cli.parse import parse
-from gatepost.cli.replay import replay
-from gatepost.cli.rules import rules
-from gatepost.cli.run import run
-from gatepost.cli.show import safe
-from gatepost.cli.status import status
+from gatepost.cli.faults import NoDaemonError
 from gatepost.core.faults import BadInputError
 
+COMMANDS = {
+    "run": "run",
+    "replay": "replay",
+    "parse": "parse",
+    "rules": "rules",
+    "check": "check",
+    "status": "status",
+    "doctor": "doctor",
+    "blocks": "blocks",
+    "unblock": "blocks",
+    "pause": "blocks",
+    "resume": "blocks",
+    "access": "access",
+}
+"""Each command with its module. Only the one that is called is imported: a daemon that starts anew must not wait for the tables of others."""
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(version("gatepost"), prog_name="gatepost")
+class Commands(click.Group):
+    """The commands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        return getattr(import_module(f"gatepost.cli.{module}"), cmd_name) if module else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="gatepost", prog_name="gatepost")
 def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
-
-
-for command in (run, replay, parse, rules, check, status, doctor, blocks, unblock, pause, resume, access):
-    gatepost.add_command(command)
 
 
 def main() -> None:
@@ -80,4 +92,6 @@ def _run() -> int:
 
 
 def _complain(who: str, said: str) -> None:
+    from gatepost.cli.show import safe
+
     click.echo(f"{who}: {safe(said)}", err=True)

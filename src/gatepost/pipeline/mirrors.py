@@ -33,9 +33,9 @@ class Standing:
     def about(self, name: str, at: int) -> list[Decision]:
         """The decisions that hold one subject, named as `name_of` names it, at a time: what a mirror asks when the subject is dirty."""
         holdings = self._engine.holdings
-        numbers = holdings.by_address.get(name) or holdings.by_account.get(name) or []
-        found = (holdings.decisions[number] for number in numbers)
-        return [decision for decision in found if decision.holds and decision.start <= at < decision.until]
+        numbers = holdings.by_address.get(name) or holdings.by_account.get(name) or ()
+        found = [holdings.decisions[number] for number in numbers]
+        return [decision for decision in found if decision.start <= at < decision.until and not decision.watched]
 
     def decision(self, number: int) -> Decision | None:
         """A decision by its number, as it is now; None once it is forgotten."""

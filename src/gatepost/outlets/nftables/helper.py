@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from msgspec import DecodeError
@@ -19,11 +19,28 @@ from msgspec import DecodeError
 from gatepost.outlets.nftables import ruleset
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.libnftables import CURES, Libnftables, NftablesError
-from gatepost.outlets.nftables.messages import MOST_FRAME, Apply, Done, End, Failed, Key, Layout, Read, Reply, Request, Seen, Stop, frame, request
+from gatepost.outlets.nftables.messages import (
+    MOST_FRAME,
+    Apply,
+    Done,
+    End,
+    Failed,
+    Key,
+    Layout,
+    Put,
+    Read,
+    Reply,
+    Request,
+    Seen,
+    Stop,
+    frame,
+    request,
+)
 from gatepost.outlets.nftables.netlink import NftablesReader
 from gatepost.outlets.nftables.sockets import Sockets
+from gatepost.outlets.nftables.writer import NftablesWriter
 
-SLICE = 1000
+SLICE = 2000
 """Elements in a slice of a deep look: a hold waits no longer than for one."""
 
 
@@ -34,6 +51,7 @@ class Worker:
         self._library: Libnftables | None = None
         self._reader: NftablesReader | None = None
         self._sockets: Sockets | None = None
+        self._writer: NftablesWriter | None = None
         self._layout: Layout | None = None
         self._looks: tuple[tuple[bytes, ...], ...] = ()
         self._generation = 0
@@ -87,11 +105,24 @@ class Worker:
         elif change.put or change.take:
             if self._layout is None:
                 return Failed("missing", "no table was built yet")
-            self._open().run(ruleset.commands(change, self._layout.table))
+            if change.fresh and not change.take:
+                self._put(change.put, self._layout.table)
+            else:
+                self._open().run(ruleset.commands(change, self._layout.table))
             self._generation += 1
         if change.ends:
             self._end(change.ends)
         return Done((time.perf_counter_ns() - start) // 1000, fresh)
+
+    def _put(self, puts: Sequence[Put], table: str) -> None:
+        if self._writer is None:
+            self._writer = NftablesWriter()
+        try:
+            self._writer.put(table, puts)
+        except (PermissionError, FileNotFoundError):
+            raise
+        except OSError as wrong:
+            raise NftablesError("refused", f"the kernel takes no more elements ({os.strerror(wrong.errno or 0)})") from None
 
     def _build(self, change: Apply, layout: Layout) -> bool:
         """Builds the table, or makes it what it should be, keeping the elements of its sets; returns whether there was none."""

@@ -24,7 +24,7 @@ MOST_FRAME = 256 * 1024 * 1024
 """A longer frame is a fault: a list of a million entries needs 20 MB."""
 
 
-class Key(Struct, frozen=True, array_like=True, gc=False):
+class Key(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     """Names a set: what its elements do, their family and prefix length, and on which ports."""
 
     kind: Kind

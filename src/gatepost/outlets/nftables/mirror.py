@@ -11,11 +11,11 @@ elements) goes by slices, and what was marked meanwhile goes between them.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
-from gatepost.core.decisions import Brake, Effect
+from gatepost.core.decisions import Brake, Decision, Effect
 from gatepost.core.subjects import name_of
 from gatepost.outlets.nftables.link import Link, LinkLostError
 from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Read, Reply, Request, Seen, Stop
@@ -23,8 +23,8 @@ from gatepost.outlets.nftables.model import Change, Look, Model
 from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.pipeline.mirrors import MirrorState, Standing
 
-SLICE = 500
-"""Subjects in a transaction when many are put: what is marked meanwhile waits for one."""
+SLICE = 2000
+"""Decisions, or elements, in a transaction when many are put: what is marked meanwhile waits for one."""
 DEEP_SECONDS = 300
 """All elements are looked at so often, even if nobody but us changed a table."""
 DEEP_SHARE = 50
@@ -45,10 +45,12 @@ class _TroubleError(Exception):
 
 
 class NftablesMirror:
-    """The mirror of one network namespace. ``own`` are this host's addresses: nothing ever blocks them."""
+    """The mirror of one network namespace. ``own`` are this host's addresses: nothing ever blocks them. ``link`` may be at work already."""
 
-    def __init__(self, settings: NftablesSettings, standing: Standing, now: Callable[[], int], own: Iterable[str] = ()) -> None:
-        self.link = Link()
+    def __init__(
+        self, settings: NftablesSettings, standing: Standing, now: Callable[[], int], own: Iterable[str] = (), link: Link | None = None
+    ) -> None:
+        self.link = link or Link()
         self.retry_seconds = 30.0
         self._settings = settings
         self._standing = standing
@@ -97,10 +99,6 @@ class NftablesMirror:
         self._state.decided = len(self._model)
         self._state.unenforced = self._model.unenforced
         return self._state
-
-    def spawn(self) -> None:
-        """Starts the helper, with the rights of this process, which may give its own away after that. Raises OSError."""
-        self.link.spawn()
 
     async def run(self) -> None:
         """Works until it is cancelled; then leaves or lifts what stands, as set."""
@@ -196,21 +194,21 @@ class NftablesMirror:
         layout = model.layout()
         self._lists_dirty = False
         done = await self._apply(model.message(lists, at, layout=layout), lists)
-        names = list(dict.fromkeys(name_of(decision.subject) for decision in self._standing.holds(at)))
         if not self._dirty:
             self._settle(upto)
-        await self._put_all(names, done.fresh)
-        if not done.fresh:
-            await self._deep(counted=False)
+        if done.fresh:
+            await self._put_all(self._standing.holds(at))
+        else:
+            await self._deep(self._standing.holds(at), counted=False)
         self._working()
 
-    async def _put_all(self, names: list[str], fresh: bool) -> None:
-        """Puts what holds some subjects, by slices; the next is made while the helper works on the one before."""
+    async def _put_all(self, decisions: Sequence[Decision]) -> None:
+        """Puts what stands into empty sets, by slices; the next is made while the helper works on the one before."""
         sent: asyncio.Task[None] | None = None
         try:
-            for start in range(0, len(names), SLICE):
+            for start in range(0, len(decisions), SLICE):
                 await self._between()
-                message, change = self._slice(names[start : start + SLICE], fresh)
+                message, change = self._slice(decisions[start : start + SLICE], fresh=True)
                 if sent is not None:
                     await sent
                 sent = asyncio.create_task(self._send(message, change))
@@ -221,13 +219,14 @@ class NftablesMirror:
                 sent.cancel()
         await self._between()
 
-    def _slice(self, names: list[str], fresh: bool) -> tuple[Apply, Change]:
+    def _slice(self, decisions: Sequence[Decision], fresh: bool) -> tuple[Apply, Change]:
         at, model = self._now(), self._model
         known = len(model.keys)
-        change = model.subjects(names, at)
+        change = model.take_up(decisions, at)
         layout = model.layout() if len(model.keys) != known else None
-        # Where an earlier run's elements stand, the look that follows puts what is missing.
-        return model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change
+        if not fresh:
+            change = Change()  # where an earlier run's elements stand, the look puts what is missing
+        return model.message(change, at, fresh=fresh, layout=layout), change
 
     async def _send(self, message: Apply, change: Change) -> None:
         if message.layout is not None or message.put:
@@ -252,19 +251,30 @@ class NftablesMirror:
         else:
             self._state.enforced = len(self._model)
 
-    async def _deep(self, counted: bool = True) -> None:
-        """Compares all elements and mends the differences."""
+    async def _deep(self, decisions: Sequence[Decision] = (), counted: bool = True) -> None:
+        """Compares all elements and mends the differences. Decisions that the model lacks are taken up first, while the helper reads."""
         began = time.monotonic()
         look = self._look = Look(self._model)
         self._suspect = False
-        while True:
-            seen = await self._ask(Read(deep=True))
-            if not isinstance(seen, Seen):
-                raise _TroubleError("our table is gone", again=True)
-            if seen.done:
-                break
-            look.see(seen, self._now())
+        early: list[tuple[Seen, int]] = []
+        parts = iter([decisions[start : start + SLICE] for start in range(0, len(decisions), SLICE)])
+        async with aclosing(self._seen()) as slices:
+            async for seen in slices:
+                early.append((seen, self._now()))
+                await self._between()  # first what was marked: it would be taken up here too, and not put
+                part = next(parts, None)
+                if part is not None:
+                    await self._send(*self._slice(part, fresh=False))
+                else:
+                    for each in early[-2:]:
+                        look.see(*each)
+                    del early[-2:]
+        for part in parts:
             await self._between()
+            await self._send(*self._slice(part, fresh=False))
+        for each in early:
+            await self._between()
+            look.see(*each)
         change, found = look.differences(self._now())
         self._look = None
         await self._mend(change)
@@ -275,6 +285,23 @@ class NftablesMirror:
         ended = time.monotonic()
         self._deep_from = ended + DEEP_SHARE * (ended - began)
         self._next_deep = ended + DEEP_SECONDS
+
+    async def _seen(self) -> AsyncGenerator[Seen, None]:
+        """All elements that stand, by slices; the helper reads the next while one is looked at."""
+        asked = asyncio.create_task(self._ask(Read(deep=True)))
+        try:
+            while True:
+                seen = await asked
+                if not isinstance(seen, Seen):
+                    raise _TroubleError("our table is gone", again=True)
+                if seen.done:
+                    return
+                asked = asyncio.create_task(self._ask(Read(deep=True)))
+                await asyncio.sleep(0)
+                yield seen
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     async def _mend(self, change: Change) -> None:
         """A change of any size, by slices; what was decided otherwise meanwhile is left out."""
