@@ -62,7 +62,7 @@ class Live:
     def configure(self, config: str) -> None:
         """Writes its configuration."""
         head = f'state = "{self.state}"\nsocket = "{self.socket}"\n'
-        self.machine.write(self.config, f'{head}{config}\n[nftables]\ntable = "{self.table}"\nread_back = 1\n{self.nftables}\n')
+        self.machine.write(self.config, f'{head}{config}\n[nftables]\ntable = "{self.table}"\n{self.nftables or "read_back = 1"}\n')
 
     # --- its life
 

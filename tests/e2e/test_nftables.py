@@ -237,7 +237,14 @@ async def test_an_element_that_has_just_run_out_is_put_again(site: Site) -> None
 
 @in_kernel
 @pytest.mark.parametrize(
-    "command", ["delete table inet gatepost", "flush ruleset", "flush table inet gatepost", "flush set inet gatepost hand_all_4_32"]
+    "command",
+    [
+        "delete table inet gatepost",
+        "flush ruleset",
+        "flush table inet gatepost",
+        "flush set inet gatepost hand_all_4_32",
+        "add table inet gatepost { flags dormant; }",
+    ],
 )
 async def test_what_somebody_removed_comes_back(site: Site, command: str) -> None:
     async with Servers().open(25), guarding(Entry(verb="deny", prefix=OTHER)) as guard:
@@ -467,3 +474,39 @@ async def _script(body: str, code: int = 0) -> str:
     done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", text], capture_output=True, text=True, check=False, env=env, timeout=60)
     assert done.returncode == code, done.stderr
     return done.stdout
+
+
+@in_kernel
+async def test_a_proof_shows_that_it_really_drops_and_leaves_nothing_behind(site: Site) -> None:
+    async with Servers().open(25), guarding(read_back=1) as guard:
+        await guard.hold(ATTACKER)
+        before = nft("-s", "list", "ruleset")
+        for _ in range(2):
+            proof = await guard.mirror.prove()
+            assert (proof.works, "it really drops" in proof.said) == (True, True), proof
+        assert nft("-s", "list", "ruleset") == before
+        await asyncio.sleep(1.2)  # a look at what stands
+        assert (guard.mirror.state().mended, await site.knocks(ATTACKER, 25)) == (0, ["silence"])
+
+
+@in_kernel
+async def test_a_proof_finds_out_that_nothing_is_dropped(site: Site) -> None:
+    async with Servers().open(25), guarding(read_back=60) as guard:
+        await guard.hold(ATTACKER)
+        nft("add table inet gatepost { flags dormant; }")  # all of it stands, and none of it is hooked
+        assert await site.knocks(ATTACKER, 25) == ["open"]
+        proof = await guard.mirror.prove()
+        assert (proof.works, "nothing is really dropped" in proof.said, "nft list table inet gatepost" in proof.cure) == (False, True, True), proof
+
+
+@in_kernel
+async def test_a_proof_that_cannot_be_made_is_none(site: Site) -> None:
+    async with guarding() as guard:
+        nft("add table inet other")
+        nft("add chain inet other input { type filter hook input priority 0; }")
+        nft('add rule inet other input iifname "lo" drop')
+        try:
+            proof = await guard.mirror.prove()
+        finally:
+            nft("delete table inet other")
+        assert (proof.works, "could not try out" in proof.said, bool(proof.cure)) == (None, True, True), proof

@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -69,6 +70,9 @@ class Desk:
         problems: Callable[[], Sequence[str]] = lambda: (),
         canonical: Callable[[str], str] = account,
         resolve: Resolve = nobody,
+        state: Path | None = None,
+        socket: Path | None = None,
+        steady: Callable[[], int] | None = None,
     ) -> None:
         self.guard = guard
         self.store = store
@@ -82,8 +86,18 @@ class Desk:
         self.canonical = canonical
         """The one name of an account, as inlets make it too."""
         self.resolve = resolve
+        self.state = state
+        """The folder of the state."""
+        self.socket = socket
+        """The control socket."""
+        self._steady = steady or now
+        self._began = now() - self._steady()
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
+
+    def clock_step(self) -> int:
+        """By how many microseconds the clock was set since the start; 0 where no steady clock was given."""
+        return self.now() - self._steady() - self._began
 
     async def do(
         self, deed: AnyDeed, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = ""

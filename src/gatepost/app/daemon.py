@@ -135,6 +135,9 @@ class Daemon:
             problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else [])],
             canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
             resolve=system_resolve,
+            state=paths.state,
+            socket=paths.socket,
+            steady=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
         )
         try:
             await self._work(paths, here, looking, desk, mirror, listening, fresh=recovered.fresh)

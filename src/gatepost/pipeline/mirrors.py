@@ -69,6 +69,15 @@ class MirrorState(Struct, kw_only=True):
     """How long the last change took, in microseconds."""
 
 
+class Proof(Struct, frozen=True, kw_only=True):
+    """Whether a mirror really does what it says, tried out just now."""
+
+    works: bool | None
+    """None where it could not be tried out."""
+    said: str
+    cure: str = ""
+
+
 class Mirror(Protocol):
     """Shows what stands: a kernel's packet filter, a list that others fetch."""
 
@@ -86,3 +95,6 @@ class Mirror(Protocol):
 
     def state(self) -> MirrorState:
         """How it is doing."""
+
+    async def prove(self) -> Proof:
+        """Tries out whether what it puts in force really holds, without touching anybody's traffic."""

@@ -137,7 +137,7 @@ async def _status(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
-    return doctor(desk)
+    return await doctor(desk)
 
 
 async def _metrics(desk: Desk, who: Who, request: Request) -> Any:

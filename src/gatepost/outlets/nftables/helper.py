@@ -27,6 +27,7 @@ from gatepost.outlets.nftables.messages import (
     Failed,
     Key,
     Layout,
+    Probe,
     Put,
     Read,
     Reply,
@@ -56,6 +57,8 @@ class Worker:
         self._looks: tuple[tuple[bytes, ...], ...] = ()
         self._generation = 0
         self._slices: Iterator[Seen] | None = None
+        self._proving: tuple[tuple[bytes, ...], ...] = ()
+        """What stands for a proof, in the words of `NftablesReader.structure`."""
 
     def answer(self, message: Request) -> Reply:
         """Carries out a request."""
@@ -100,7 +103,9 @@ class Worker:
     def _apply(self, change: Apply) -> Reply:
         start = time.perf_counter_ns()
         fresh = False
-        if change.layout is not None:
+        if change.probe is not None:
+            self._probe(change.probe)
+        elif change.layout is not None:
             fresh = self._build(change, change.layout)
         elif change.put or change.take:
             if self._layout is None:
@@ -124,6 +129,21 @@ class Worker:
         except OSError as wrong:
             raise NftablesError("refused", f"the kernel takes no more elements ({os.strerror(wrong.errno or 0)})") from None
 
+    def _probe(self, probe: Probe) -> None:
+        """Begins to drop what a proof sends, or ends it."""
+        if self._layout is None:
+            raise NftablesError("missing", "no table was built yet")
+        table, reader = self._layout.table, self._look()
+        if self._proving:
+            rules, self._proving = [each for each in self._proving if len(each) == 3 and each[1] == b"prerouting\0"], ()
+            self._open().run(ruleset.probe_removal(table, int.from_bytes(rules[0][2], "big")))
+            self._generation += 1
+        if probe.drop:
+            before = set(reader.structure(table))
+            self._open().run(ruleset.probe(table, probe.address, probe.port))
+            self._generation += 1
+            self._proving = tuple(each for each in reader.structure(table) if each not in before)
+
     def _build(self, change: Apply, layout: Layout) -> bool:
         """Builds the table, or makes it what it should be, keeping the elements of its sets; returns whether there was none."""
         library, reader = self._open(), self._look()
@@ -138,7 +158,7 @@ class Worker:
             # What stands was built by another version, or by somebody else: it cannot be changed into ours.
             library.run(ruleset.commands(change, layout.table, anew=True))
             fresh = True
-        self._layout = layout
+        self._layout, self._proving = layout, ()
         self._looks = reader.structure(layout.table)
         if not self._looks:  # what is not there now must not be what is looked for from now on
             raise NftablesError("missing", "somebody else removed our table as it was made")
@@ -164,7 +184,7 @@ class Worker:
         reader = self._look()
         now = reader.generation()
         touched, self._generation = now != self._generation, now
-        return Seen(touched, not touched or reader.structure(self._layout.table) == self._looks)
+        return Seen(touched, not touched or tuple(each for each in reader.structure(self._layout.table) if each not in self._proving) == self._looks)
 
     def _slice(self, layout: Layout) -> Seen:
         if self._slices is None:

@@ -73,14 +73,25 @@ class End(Struct, frozen=True, array_like=True):
     spare: tuple[Scope, ...] = ()
 
 
+class Probe(Struct, frozen=True, array_like=True):
+    """A proof that our table drops: packets on loopback from an address of 127.0.0.0/8 to a port, which nobody else uses, are to be dropped now, or
+    no more."""
+
+    address: Annotated[bytes, Meta(min_length=4, max_length=4)]
+    port: Port
+    drop: bool
+
+
 class Apply(Struct, frozen=True, array_like=True, tag=1):
-    """All of it in one transaction; then the sockets are ended, of which the answer does not wait. ``fresh``: the sets are known to be empty."""
+    """All of it in one transaction; then the sockets are ended, of which the answer does not wait. ``fresh``: the sets are known to be empty.
+    ``probe`` comes alone."""
 
     layout: Layout | None = None
     put: list[Put] = []
     take: list[Take] = []
     fresh: bool = False
     ends: list[End] = []
+    probe: Probe | None = None
 
 
 class Read(Struct, frozen=True, array_like=True, tag=2):

@@ -18,10 +18,11 @@ from typing import Any
 from gatepost.core.decisions import Brake, Decision, Effect
 from gatepost.core.subjects import name_of
 from gatepost.outlets.nftables.link import Link, LinkLostError
-from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Read, Reply, Request, Seen, Stop
+from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Probe, Read, Reply, Request, Seen, Stop
 from gatepost.outlets.nftables.model import Change, Look, Model
+from gatepost.outlets.nftables.proof import prove
 from gatepost.outlets.nftables.wanted import NftablesSettings
-from gatepost.pipeline.mirrors import MirrorState, Standing
+from gatepost.pipeline.mirrors import MirrorState, Proof, Standing
 
 SLICE = 2000
 """Decisions, or elements, in a transaction when many are put: what is marked meanwhile waits for one."""
@@ -30,6 +31,8 @@ DEEP_SECONDS = 300
 DEEP_SHARE = 50
 """After a look at all elements, so many times its duration passes before the next."""
 STOP_SECONDS = 5
+PROOF_SECONDS = 15
+"""For a proof at most, all its waiting for other work included."""
 FIRST_RETRY = 0.5
 """Half of the seconds before the first new try after somebody disturbed us too often; each further one waits twice as long."""
 
@@ -64,6 +67,8 @@ class NftablesMirror:
         self._wake = asyncio.Event()
         self._built = asyncio.Event()
         self._ends: list[End] = []
+        self._errands: list[tuple[Probe, asyncio.Future[Reply]]] = []
+        self._proving = asyncio.Lock()
         self._look: Look | None = None
         self._suspect = self._observing = False
         self._next_look = self._next_deep = self._deep_from = 0.0
@@ -100,6 +105,24 @@ class NftablesMirror:
         self._state.unenforced = self._model.unenforced
         return self._state
 
+    async def prove(self) -> Proof:
+        """Tries out whether our table really drops, on loopback."""
+        if not self._state.working:
+            return Proof(works=False, said=self._state.problem or "it enforces nothing", cure="until then blocks are recorded only")
+        async with self._proving:
+            try:
+                return await asyncio.wait_for(prove(self._probe, self._settings.table), PROOF_SECONDS)
+            except (LinkLostError, TimeoutError):
+                said = "could not try out whether it really drops: the helper is busy, or was started anew"
+                return Proof(works=None, said=said, cure="try again in a moment")
+
+    async def _probe(self, probe: Probe) -> Reply:
+        """Has the main flow put a probe to the helper: it alone speaks to it."""
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._errands.append((probe, answer))
+        self._wake.set()
+        return await answer
+
     async def run(self) -> None:
         """Works until it is cancelled; then leaves or lifts what stands, as set."""
         try:
@@ -113,6 +136,8 @@ class NftablesMirror:
                     await self._guarded(self._flush)
                 elif self._ends:
                     await self._guarded(self._end_sockets)
+                elif self._errands:
+                    await self._run_errands()
                 if time.monotonic() >= self._next_look:
                     await self._guarded(self._look_after)
         finally:
@@ -143,7 +168,7 @@ class NftablesMirror:
 
     async def _pause(self) -> None:
         """Waits for a mark or for the time of the next look or try."""
-        if not self._observing and (self._dirty or self._lists_dirty or self._ends):
+        if not self._observing and (self._dirty or self._lists_dirty or self._ends or self._errands):
             return
         self._wake.clear()
         with suppress(TimeoutError):
@@ -181,6 +206,19 @@ class NftablesMirror:
         if said and said != self._state.problem:
             _log.warning("nftables: %s", said)
         self._state.problem = said
+
+    async def _run_errands(self) -> None:
+        """Puts the probes of a proof to the helper. What goes wrong is the proof's to tell; the next look finds what is to be mended."""
+        errands, self._errands = self._errands, []
+        for probe, answer in errands:
+            try:
+                reply = await self.link.ask(Apply(probe=probe))
+            except LinkLostError as wrong:
+                if not answer.done():
+                    answer.set_exception(wrong)
+            else:
+                if not answer.done():
+                    answer.set_result(reply)
 
     # --- building and mending
 

@@ -23,9 +23,10 @@ _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _BATCH = struct.pack(">BBH", 0, 0, 10)
 """For no family, version 0, the subsystem of nf_tables."""
 _NFTABLES = 10 << 8
-_GETCHAIN, _GETRULE, _GETSET, _GETSETELEM, _GETGEN = (_NFTABLES | number for number in (4, 7, 10, 13, 16))
-_STRUCTURE = ((_GETCHAIN, (3, 2, 5)), (_GETRULE, (2, 3)), (_GETSET, (2, 16)))
-"""Chains by name, handle and policy; rules by chain and handle; sets by name and handle. Each has its table's name as attribute 1."""
+_GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETSETELEM, _GETGEN = (_NFTABLES | number for number in (1, 4, 7, 10, 13, 16))
+_STRUCTURE = ((_GETTABLE, (2,)), (_GETCHAIN, (3, 2, 5)), (_GETRULE, (2, 3)), (_GETSET, (2, 16)))
+"""The table by its flags (dormant is one); chains by name, handle and policy; rules by chain and handle; sets by name and handle. Each has its
+table's name as attribute 1."""
 _INET = 1
 _TYPE = 0x3FFF
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
@@ -124,7 +125,7 @@ class NftablesReader:
         return 0
 
     def structure(self, table: str) -> tuple[tuple[bytes, ...], ...]:
-        """What tells our table's chains, rules and sets from any others: whatever is made anew gets another handle. Empty where there is no table.
+        """What tells our table, chains, rules and sets from any others: whatever is made anew gets another handle. Empty where there is no table.
 
         libnftables can list them too, but fetches all elements for it.
         """

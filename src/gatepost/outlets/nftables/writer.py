@@ -49,7 +49,5 @@ def put_bodies(table: str, put: Put) -> Iterator[bytes]:
     where = bytes((_INET, 0, 0, 0)) + attribute(_TABLE, table.encode() + b"\0") + attribute(_SET, ruleset.set_name(put.key).encode() + b"\0")
     for start in range(0, len(put.elements), AT_ONCE):
         some = put.elements[start : start + AT_ONCE]
-        packed = [
-            timed.pack(head[1], prefix, until, min(ms, ruleset.LONGEST_MS)) if ms else lasting.pack(head[0], prefix) for prefix, ms in some
-        ]
+        packed = [timed.pack(head[1], prefix, until, min(ms, ruleset.LONGEST_MS)) if ms else lasting.pack(head[0], prefix) for prefix, ms in some]
         yield where + attribute(_ELEMENTS | _NESTED, b"".join(packed))
