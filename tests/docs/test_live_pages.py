@@ -11,6 +11,7 @@ from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.api.server import CODES, ROUTES
 from gatepost.admin.desk import Source
 from gatepost.cli import gatepost
+from gatepost.pipeline.dropped import Dropped
 from tests.admin.desks import bench
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,6 +31,8 @@ def test_the_metrics() -> None:
     with bench() as made:
         made.sources = [Source(name="mail.log", reading=True)]
         made.connect()
+        made.lets_in()
+        made.mirror.seen.dropped = (Dropped("deny", "all", 1, 60),)
         there = {}
         for family in text_string_to_metric_families(metrics(made.desk)):
             name = f"{family.name}_total" if family.type == "counter" else family.name

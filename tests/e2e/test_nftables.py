@@ -6,16 +6,13 @@ touched. Limits: needs root, nft and network namespaces; skips with the reason w
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine, Iterator
-from functools import wraps
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,8 +21,7 @@ from gatepost.core.deeds import Hold
 from gatepost.core.engine import Engine
 from gatepost.core.subjects import Subject
 from gatepost.pipeline.order import Order
-from tests.e2e import net
-from tests.e2e.kernel import PORTS, V4, Servers, Site, guarding, inside, nft, now
+from tests.e2e.kernel import PORTS, V4, Servers, Site, guarding, in_kernel, nft, now
 
 ATTACKER, NEIGHBOUR, OTHER = "203.0.113.7", "203.0.113.8", "192.0.2.9"
 ATTACKER6, NEIGHBOUR6, OTHER6 = "2001:db8:1::7", "2001:db8:1::8", "2001:db8:1:1::7"
@@ -37,29 +33,6 @@ table inet firewalld {
     chain x { tcp dport 22 accept; }
 }
 """
-
-Test = Callable[..., Coroutine[Any, Any, None]]
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    """A host and its internet."""
-    if missing := net.lacking() or ("" if shutil.which("nft") else "the command nft is missing (package nftables)"):
-        pytest.skip(missing)
-    made = Site()
-    yield made
-    made.close()
-
-
-def in_kernel(test: Test) -> Callable[..., None]:
-    """Runs an asynchronous test inside the host's namespace."""
-
-    @wraps(test)
-    def run(site: Site, **given: Any) -> None:
-        with inside(site) as within:
-            within(asyncio.wait_for(test(site, **given), 60))
-
-    return run
 
 
 @in_kernel
@@ -474,39 +447,3 @@ async def _script(body: str, code: int = 0) -> str:
     done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", text], capture_output=True, text=True, check=False, env=env, timeout=60)
     assert done.returncode == code, done.stderr
     return done.stdout
-
-
-@in_kernel
-async def test_a_proof_shows_that_it_really_drops_and_leaves_nothing_behind(site: Site) -> None:
-    async with Servers().open(25), guarding(read_back=1) as guard:
-        await guard.hold(ATTACKER)
-        before = nft("-s", "list", "ruleset")
-        for _ in range(2):
-            proof = await guard.mirror.prove()
-            assert (proof.works, "it really drops" in proof.said) == (True, True), proof
-        assert nft("-s", "list", "ruleset") == before
-        await asyncio.sleep(1.2)  # a look at what stands
-        assert (guard.mirror.state().mended, await site.knocks(ATTACKER, 25)) == (0, ["silence"])
-
-
-@in_kernel
-async def test_a_proof_finds_out_that_nothing_is_dropped(site: Site) -> None:
-    async with Servers().open(25), guarding(read_back=60) as guard:
-        await guard.hold(ATTACKER)
-        nft("add table inet gatepost { flags dormant; }")  # all of it stands, and none of it is hooked
-        assert await site.knocks(ATTACKER, 25) == ["open"]
-        proof = await guard.mirror.prove()
-        assert (proof.works, "nothing is really dropped" in proof.said, "nft list table inet gatepost" in proof.cure) == (False, True, True), proof
-
-
-@in_kernel
-async def test_a_proof_that_cannot_be_made_is_none(site: Site) -> None:
-    async with guarding() as guard:
-        nft("add table inet other")
-        nft("add chain inet other input { type filter hook input priority 0; }")
-        nft('add rule inet other input iifname "lo" drop')
-        try:
-            proof = await guard.mirror.prove()
-        finally:
-            nft("delete table inet other")
-        assert (proof.works, "could not try out" in proof.said, bool(proof.cure)) == (None, True, True), proof

@@ -12,6 +12,7 @@ from msgspec import Struct
 from gatepost.core.access import Entry
 from gatepost.core.decisions import Decision, Effect
 from gatepost.core.engine import Engine
+from gatepost.pipeline.dropped import Dropped
 
 
 class Standing:
@@ -67,6 +68,10 @@ class MirrorState(Struct, kw_only=True):
     """Decisions that it cannot carry out (accounts, delays)."""
     last_us: int = 0
     """How long the last change took, in microseconds."""
+    waiting: int = 0
+    """Subjects that were marked and are not in force yet."""
+    dropped: tuple[Dropped, ...] = ()
+    """What was dropped since its helper started, at the last look."""
 
 
 class Proof(Struct, frozen=True, kw_only=True):

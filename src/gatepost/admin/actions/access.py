@@ -187,7 +187,7 @@ def check_client(desk: Desk, address: str, protocol: str = "", stage: str = "con
 
 
 def _answer(desk: Desk, question: Question) -> Answer:
-    verdict = desk.guard.judge(question)
+    verdict = desk.guard.order.judge(question)
     decision = None if isinstance(verdict, Allow) else verdict.decision
     return Answer(
         protocol=question.protocol,

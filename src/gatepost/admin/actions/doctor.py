@@ -154,7 +154,7 @@ def _hidden_clients(desk: Desk) -> list[Finding]:
         client, count = max(clients.items(), key=lambda each: each[1], default=("", 0))
         if total < ENOUGH or count * 2 <= total:
             continue
-        verdict = desk.guard.judge(Question(desk.now(), Client(client), protocol, "connect"))  # type: ignore[arg-type]
+        verdict = desk.guard.order.judge(Question(desk.now(), Client(client), protocol, "connect"))  # type: ignore[arg-type]
         if isinstance(verdict, Allow) and verdict.entry is not None:
             said = f"{client}, which is trusted ({verdict.entry}), makes {count / total:.0%} of all facts: the clients' addresses are lost behind it"
             cure = "have the proxy hand the address on (PROXY protocol or XCLIENT), and the server take it"

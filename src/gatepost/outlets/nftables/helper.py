@@ -18,6 +18,7 @@ from msgspec import DecodeError
 
 from gatepost.outlets.nftables import ruleset
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
+from gatepost.outlets.nftables.drops import Drops
 from gatepost.outlets.nftables.libnftables import CURES, Libnftables, NftablesError
 from gatepost.outlets.nftables.messages import (
     MOST_FRAME,
@@ -57,6 +58,7 @@ class Worker:
         self._looks: tuple[tuple[bytes, ...], ...] = ()
         self._generation = 0
         self._slices: Iterator[Seen] | None = None
+        self._drops = Drops()
         self._proving: tuple[tuple[bytes, ...], ...] = ()
         """What stands for a proof, in the words of `NftablesReader.structure`."""
 
@@ -150,6 +152,7 @@ class Worker:
         known = {ruleset.set_name(key) for key in layout.keys}
         stale = [name for name in reader.sets(layout.table) if name not in known]
         fresh = not reader.structure(layout.table)
+        self._drops.see(reader.counters(layout.table))  # the rules are made anew, and begin at nothing
         try:
             library.run(ruleset.commands(change, layout.table, stale=stale))
         except NftablesError as wrong:
@@ -182,9 +185,11 @@ class Worker:
             return self._slice(self._layout)
         self._slices = None
         reader = self._look()
+        self._drops.see(reader.counters(self._layout.table))
         now = reader.generation()
         touched, self._generation = now != self._generation, now
-        return Seen(touched, not touched or tuple(each for each in reader.structure(self._layout.table) if each not in self._proving) == self._looks)
+        intact = not touched or tuple(each for each in reader.structure(self._layout.table) if each not in self._proving) == self._looks
+        return Seen(touched, intact, dropped=self._drops.totals())
 
     def _slice(self, layout: Layout) -> Seen:
         if self._slices is None:

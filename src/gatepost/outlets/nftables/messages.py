@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from gatepost.pipeline.dropped import Dropped
+
 Kind = Literal["own", "allow", "shield", "deny", "hand", "grace", "rule", "login"]
 """What an element does: accept (own, allow, grace), shield from shorter deny entries and from holds for failed log-ins, deny; or hold: by an
 administrator's hand, by a rule, by a rule about failed log-ins."""
@@ -138,6 +140,7 @@ class Seen(Struct, frozen=True, array_like=True, tag=3):
     done: bool = True
     keys: tuple[Key, ...] = ()
     """Before the first layout: the sets that an earlier run left."""
+    dropped: tuple[Dropped, ...] = ()
 
 
 Request = Apply | Read | Stop

@@ -103,6 +103,7 @@ class NftablesMirror:
         """How it is doing."""
         self._state.decided = len(self._model)
         self._state.unenforced = self._model.unenforced
+        self._state.waiting = len(self._dirty)
         return self._state
 
     async def prove(self) -> Proof:
@@ -282,6 +283,7 @@ class NftablesMirror:
         seen = await self._ask(Read(table=self._settings.table))
         if not isinstance(seen, Seen) or not seen.intact:
             raise _TroubleError("somebody else changed or removed our table", again=True)
+        self._state.dropped = seen.dropped
         self._suspect = self._suspect or seen.touched
         now = time.monotonic()
         if now >= self._next_deep or (self._suspect and now >= self._deep_from):

@@ -30,6 +30,7 @@ table's name as attribute 1."""
 _INET = 1
 _TYPE = 0x3FFF
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
+_RULE_HANDLE, _RULE_EXPRESSIONS = 3, 4
 _ELEM_KEY, _ELEM_TIMEOUT, _ELEM_EXPIRATION = 1, 4, 5
 _ATTRIBUTE = struct.Struct("=HH")
 _U64 = struct.Struct(">Q")
@@ -143,6 +144,25 @@ class NftablesReader:
         """The names of the named sets of a table of family inet."""
         kind = _GETSET.to_bytes(2, "big")
         return [name.rstrip(b"\0").decode() for what, name, *_ in self.structure(table) if what == kind and not name.startswith(b"__")]
+
+    def counters(self, table: str) -> Iterator[tuple[bytes, list[str], int, int]]:
+        """Each rule of a table that counts: its handle, the sets that it looks up, packets and bytes."""
+        wanted = table.encode() + b"\0"
+        for _, _, body in self._netlink.ask(_GETRULE, bytes((_INET, 0, 0, 0)) + attribute(1, wanted), DUMP):
+            told = dict(attributes(body[4:]))
+            if bytes(told.get(1, b"")) != wanted or body[0] != _INET:
+                continue
+            sets: list[str] = []
+            counted: dict[int, memoryview] = {}
+            for _, expression in attributes(told.get(_RULE_EXPRESSIONS, memoryview(b""))):
+                parts = dict(attributes(expression))
+                name, data = bytes(parts.get(1, b"")), dict(attributes(parts.get(2, memoryview(b""))))
+                if name == b"lookup\0" and 1 in data:
+                    sets.append(bytes(data[1]).rstrip(b"\0").decode("ascii", "replace"))
+                elif name == b"counter\0":
+                    counted = data
+            if 1 in counted and 2 in counted:
+                yield bytes(told[_RULE_HANDLE]), sets, int.from_bytes(counted[2], "big"), int.from_bytes(counted[1], "big")
 
     def elements(self, table: str, name: str) -> Iterator[tuple[list[tuple[bytes, int]], bool]]:
         """Slices of a set's elements with the milliseconds they have left (0: no end), and whether the set changed under the reading."""
