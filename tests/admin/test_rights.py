@@ -38,15 +38,16 @@ def test_rights_that_any_thread_holds(tmp_path: Path, masks: list[str], verdict:
 
 
 def test_the_threads_of_a_real_process_are_seen() -> None:
-    threads, _ = rights.capabilities()
     leave = threading.Event()
-    another = threading.Thread(target=leave.wait)
-    another.start()
+    others = [threading.Thread(target=leave.wait) for _ in range(3)]
+    for another in others:
+        another.start()
     try:
-        assert rights.capabilities()[0] == threads + 1
+        assert rights.capabilities()[0] >= 4
     finally:
         leave.set()
-        another.join()
+        for another in others:
+            another.join()
 
 
 def test_a_process_that_gave_its_rights_away() -> None:
