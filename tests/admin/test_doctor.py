@@ -33,7 +33,10 @@ def test_the_worst_stands_first(made: Bench) -> None:
 def test_a_log_that_is_well(made: Bench) -> None:
     _source(made)
     (found,) = _found(made, "mail.log")
-    assert (found.verdict, found.said) == ("well", "1,000 lines, 400 facts, 0 bytes behind")
+    assert (found.verdict, found.said) == ("well", "1,000 lines, 400 facts, the newest line 0 s old, 0 bytes behind")
+    _source(made, last_client="203.0.113.7", last=made.at - 3 * SECOND, lag_bytes=9)
+    (found,) = _found(made, "mail.log")
+    assert found.said == "1,000 lines, 400 facts, the last about 203.0.113.7, the newest line 3 s old, 9 bytes behind"
 
 
 def test_a_log_that_cannot_be_read_is_told_once_under_its_name(made: Bench) -> None:

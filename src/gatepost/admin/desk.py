@@ -46,6 +46,8 @@ class Source(Struct, frozen=True, kw_only=True):
     lag_bytes: int = 0
     lines: int = 0
     facts: int = 0
+    last_client: str = ""
+    """Whom its newest fact is about: a proxy's address tells that the clients are hidden behind it."""
     understood: float = 1.0
     """Share of the mail lines."""
 
@@ -73,6 +75,7 @@ class Desk:
         state: Path | None = None,
         socket: Path | None = None,
         steady: Callable[[], int] | None = None,
+        confined: bool = False,
     ) -> None:
         self.guard = guard
         self.store = store
@@ -90,6 +93,8 @@ class Desk:
         """The folder of the state."""
         self.socket = socket
         """The control socket."""
+        self.confined = confined
+        """Whether this process gave its rights away, so that holding any is worth a word."""
         self._steady = steady or now
         self._began = now() - self._steady()
         self.unresolved: dict[str, str] = {}

@@ -137,6 +137,7 @@ class Daemon:
             resolve=system_resolve,
             state=paths.state,
             socket=paths.socket,
+            confined=True,
             steady=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
         )
         try:
@@ -354,5 +355,6 @@ def _source(inlet: LogFileInlet) -> Source:
         lag_bytes=state.lag_bytes,
         lines=state.lines,
         facts=state.facts,
+        last_client=state.last_client,
         understood=coverage.understood / coverage.mail_lines if coverage.mail_lines else 1.0,
     )

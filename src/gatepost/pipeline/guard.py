@@ -37,7 +37,7 @@ Announce = Callable[[Sequence[Effect]], None]
 class Stats:
     """What came in since the start: facts by kind and protocol, when the last of each came, and which clients make most of them."""
 
-    __slots__ = ("busiest", "facts", "imposed", "last", "verdicts")
+    __slots__ = ("busiest", "facts", "fed_by", "imposed", "last", "verdicts")
 
     def __init__(self) -> None:
         self.imposed: Counter[tuple[str, bool]] = Counter()
@@ -46,6 +46,8 @@ class Stats:
         """Answers to those who may let a client in, by stage and word (allow, delay, refuse)."""
         self.facts: Counter[tuple[type[Fact], str]] = Counter()
         self.last: dict[tuple[type[Fact], str], int] = {}
+        self.fed_by: dict[tuple[type[Fact], str], dict[str, None]] = {}
+        """The inlets that they came from, by kind and protocol."""
         self.busiest: dict[str, Counter[str]] = {}
         """By protocol, how many facts each client made at least: exact enough to find one that makes more than half of them."""
 
@@ -61,13 +63,18 @@ class Stats:
         """Counts a verdict."""
         self.verdicts[question.stage, WORDS[type(verdict)]] += 1
 
-    def count(self, facts: Sequence[Fact]) -> None:
-        """Counts facts."""
+    def count(self, facts: Sequence[Fact], inlet: str = "") -> None:
+        """Counts facts that came from an inlet."""
         for fact in facts:
             if fact.evidence_only:
                 continue
-            self.facts[type(fact), fact.protocol] += 1
-            self.last[type(fact), fact.protocol] = fact.at
+            what = (type(fact), fact.protocol)
+            self.facts[what] += 1
+            self.last[what] = fact.at
+            fed_by = self.fed_by.get(what)
+            if fed_by is None:
+                fed_by = self.fed_by[what] = {}
+            fed_by[inlet] = None
             clients = self.busiest.setdefault(fact.protocol, Counter())
             clients[fact.client] += 1
             if len(clients) > MOST_BUSY:
@@ -101,7 +108,7 @@ class Guard:
         if inlet:
             self.cursors[inlet] = cursor
         self.journal.add(first, facts, {inlet: cursor} if inlet else {})
-        self.stats.count(facts)
+        self.stats.count(facts, inlet)
         if followed:
             self._follow([effect for effects in followed for effect in effects])
 

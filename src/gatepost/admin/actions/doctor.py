@@ -75,7 +75,8 @@ def _proof(name: str, proof: Proof) -> Finding:
 
 def _host(desk: Desk, sources: list[Source]) -> list[Finding]:
     """The rights of the process, its folders, and its clock since the start."""
-    found = [rights.look_at_process(), *rights.look_at_logs(source.name for source in sources if not source.problem)]
+    found = [rights.look_at_process()] if desk.confined else []
+    found += rights.look_at_logs(source.name for source in sources if not source.problem)
     if desk.state is not None:
         found += rights.look_at_state(desk.state)
     if desk.socket is not None:
@@ -105,7 +106,9 @@ def _source(source: Source, now: int) -> list[Finding]:
             Finding(what=source.name, verdict="look", said=said, cure="is this the log that the mail server writes? gatepost parse FILE tells")
         )
     elif source.reading and not source.problem:
-        said = f"{source.lines:,} lines, {source.facts:,} facts, {source.lag_bytes:,} bytes behind"
+        last = f", the last about {source.last_client}" if source.last_client else ""
+        written = f", the newest line {max(now - source.last, 0) // 1_000_000} s old" if source.last else ""
+        said = f"{source.lines:,} lines, {source.facts:,} facts{last}{written}, {source.lag_bytes:,} bytes behind"
         found.append(Finding(what=source.name, verdict="well", said=said))
     if (hours := _zone(source)) is not None:
         said = f"its stamps are {hours:g} hours behind the time at which they were written: facts are counted too late, or not at all"
