@@ -12,8 +12,8 @@ help: ## print the targets
 setup: ## make .venv/bin/gatepost
 	@sh packaging/setup.sh run
 
-run: setup ## set up, and replay the sample log
-	@$(BIN)/gatepost replay examples/sample-mail.log
+run: setup ## set up, and show a guard at work: gatepost demo
+	@$(BIN)/gatepost demo
 
 test: lint types laws test-unit test-servers ## set up, and run everything
 

@@ -52,11 +52,11 @@ def draw() -> str:
             replay_table.show(logs, made, 0.0)
     finally:
         os.chdir(before)
-    drawn = recorder.export_svg(title=f"gatepost replay {SAMPLE}", theme=DIMMED_MONOKAI, code_format=_alone(CONSOLE_SVG_FORMAT), unique_id="replay")
+    drawn = recorder.export_svg(title=f"gatepost replay {SAMPLE}", theme=DIMMED_MONOKAI, code_format=alone(CONSOLE_SVG_FORMAT), unique_id="replay")
     return "\n".join(line.rstrip() for line in drawn.split("\n")) + "\n"
 
 
-def _alone(template: str) -> str:
+def alone(template: str) -> str:
     """Rich's frame for a picture, without the fonts that it would fetch and the address of its maker."""
     without = re.sub(r"@font-face \{\{.*?\}\}\n", "", template, flags=re.DOTALL)
     without = re.sub(r"<!--.*?-->", "", without, flags=re.DOTALL)

@@ -15,7 +15,11 @@ from msgspec import Meta, Struct
 
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
+from gatepost.inlets.syslog import SyslogSettings
+from gatepost.keeper.files import HistorySettings
+from gatepost.outlets.messengers.settings import ChannelSettings, check_channels
 from gatepost.outlets.nftables.wanted import NftablesSettings
 from gatepost.wire.maillog.grammar import Host
 from gatepost.wire.maillog.reader import GRAMMARS
@@ -46,7 +50,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logs: Logs = Logs()
     country: CountrySettings = CountrySettings()
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
+    journal: JournalSettings = JournalSettings()
+    syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
+    channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
+    history: HistorySettings = HistorySettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
     socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
 
@@ -60,6 +68,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
         run = given("RUNTIME_DIRECTORY") or (f"{given('XDG_RUNTIME_DIR')}/gatepost" if given("XDG_RUNTIME_DIR") and not root else "/run/gatepost")
         return Paths(state=Path(self.state or state), socket=Path(self.socket or f"{run}/api.sock"))
+
+    def warnings(self) -> list[str]:
+        """What is allowed, and yet probably not meant."""
+        if self.journal.follow == "yes" and self.logfile:
+            return [f'[journal] follow = "yes" beside [[logfile]] {self.logfile[0].path}: a mail daemon whose lines are in both is counted twice']
+        return []
 
 
 class Paths(NamedTuple):
@@ -96,11 +110,18 @@ def load(path: str | None = None) -> Settings:
         return Settings()
     text = read_text(file)
     settings = read(Settings, text, str(file))
+    try:
+        check_channels(settings.channel)
+    except BadInputError as wrong:
+        raise BadInputError(wrong.said, str(file), line_of(text, wrong.said.partition(":")[0])) from None
     for field, check, value in (("logs.timezone", zone, settings.logs.timezone), ("logs.daemon", check_daemon, settings.logs.daemon)):
         try:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
+    names = [each.name for each in settings.syslog]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise BadInputError(f"syslog.listen: {twice.removeprefix('syslog:')} stands twice; a listener is named once", str(file))
     settings = msgspec.structs.replace(
         settings,
         accounts=msgspec.structs.replace(settings.accounts, domains={name.lower(): to.lower() for name, to in settings.accounts.domains.items()}),

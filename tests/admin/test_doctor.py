@@ -63,6 +63,13 @@ def test_a_silent_log(made: Bench) -> None:
     assert [(each.verdict, each.said) for each in _found(made, "mail.log")] == [("look", "its last line is 180 minutes old")]
 
 
+def test_what_an_inlet_dropped_is_told_with_its_cure(made: Bench) -> None:
+    _source(made, dropped={"stranger": 1_200, "too long": 3})
+    found = [each for each in _found(made, "mail.log") if each.said.startswith("dropped")]
+    assert [(each.verdict, each.said) for each in found] == [("look", "dropped: 1,200 stranger, 3 too long")]
+    assert "senders" in found[0].cure
+
+
 def test_a_log_that_is_not_understood(made: Bench) -> None:
     _source(made, understood=0.5)
     assert [each.verdict for each in _found(made, "mail.log")] == ["look", "well"]

@@ -157,8 +157,18 @@ def test_where_exim_logs_to(tmp_path: Path, setting: str, file: str, troubles: i
 
 
 def test_the_journal_only(tmp_path: Path) -> None:
+    answers = {"postconf": "\n\n", "doveconf": "\n\n\n"}
+    found = look(tmp_path, {"/run/systemd/journal/socket": ""}, answers | {"journalctl": "systemd 252\n"})
+    assert (found.logs, found.troubles) == ((), ())
+    assert found.journal is not None
+    assert found.journal.daemons == ("postfix", "dovecot")
+    assert "journal (postfix, dovecot)" in str(found)
+
+
+def test_a_journal_without_journalctl(tmp_path: Path) -> None:
     found = look(tmp_path, {"/run/systemd/journal/socket": ""}, {"postconf": "\n\n", "doveconf": "\n\n\n"})
     assert found.logs == ()
+    assert found.journal is None
     assert "journal only" in found.troubles[0].said
     assert "maillog_file" in found.troubles[0].cure
 

@@ -24,12 +24,23 @@ def test_what_is_in_force_as_json(tmp_path: Path) -> None:
     assert said["settings"]["logs"] == {"timezone": "", "daemon": "exim"}
 
 
+def test_what_is_probably_not_meant(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('journal.follow = "yes"\n[[logfile]]\npath = "/var/log/mail.log"\n')
+    done = run("check", "--config", "c.toml", where=tmp_path)
+    assert "warning" in done.out
+    assert "counted twice" in done.out
+    assert len(run("check", "--config", "c.toml", "--json", where=tmp_path).json["warnings"]) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ('\n[logs]\ntimezon = "UTC"\n', ["c.toml:3: logs.timezon: unknown field; did you mean timezone?"]),
         ("[logs]\ntimezone = true\n", ["c.toml:2: logs.timezone: True is not allowed; a text in quotes"]),
         ("=\n", ["c.toml:1: this is no TOML"]),
+        ('[[syslog]]\ntransport = "tcp"\nlisten = "0.0.0.0:601"\n', ["senders"]),
+        ('[[syslog]]\ntransport = "unix"\nlisten = "/run/x"\n' * 2, ["/run/x stands twice"]),
+        ('[journal]\nfollow = "always"\n', ["journal.follow"]),
     ],
 )
 def test_a_wrong_file(tmp_path: Path, text: str, words: list[str]) -> None:

@@ -91,7 +91,8 @@ class Reference:
         """The most specific entry in force that covers a client (or a whole prefix), a protocol and a stage."""
         found: list[tuple[int, Entry]] = []
         for entry in self.entries:
-            covers = entry.verb == "deny" or (entry.relay if stage == "relay" else entry.detection or entry.logins)
+            boxes = entry.detection, entry.logins, entry.relay
+            covers = entry.verb == "deny" or (entry.relay if stage == "relay" else boxes != (False, False, True))
             if covers and protocol in (entry.protocols or PROTOCOLS) and not (entry.expires and entry.expires <= at):
                 found += [(net.prefixlen, entry) for net in entry.networks if inside(whole or client, str(net))]
         return max(found, key=lambda pair: pair[0])[1] if found else None

@@ -142,7 +142,7 @@ def some_entries(pick: Pick) -> tuple[Entry, ...]:
     kept: list[Entry] = []
     for _ in range(pick(0, 0, 1, 2, 4)):
         verb = pick("allow", "allow", "deny")
-        box = pick("detection", "logins", "relay", "logins relay", "detection relay") if verb == "allow" else "detection"
+        box = pick("detection", "logins", "relay", "logins relay", "detection relay", "none") if verb == "allow" else "detection"
         entry = Entry(
             verb=verb,
             prefix=pick(*PREFIXES),
@@ -150,7 +150,7 @@ def some_entries(pick: Pick) -> tuple[Entry, ...]:
             detection="detection" in box,
             logins="logins" in box,
             relay="relay" in box,
-            expires=pick(0, 0, BASE + MINUTE, BASE + HOUR),
+            expires=pick(BASE + MINUTE, BASE + HOUR) if box == "none" else pick(0, 0, BASE + MINUTE, BASE + HOUR),
         )
         try:
             check_entries([*kept, entry])

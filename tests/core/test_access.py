@@ -35,6 +35,15 @@ def test_the_worst_range_is_still_an_entry() -> None:
     assert len(prefixes("::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe")) == 254 <= MOST_PREFIXES
 
 
+def test_every_box_off_is_an_exception_that_must_expire_and_is_no_own_network() -> None:
+    assert allow(IP, detection=False, expires=1).speaks
+    assert not allow(IP, detection=False, relay=True).speaks
+    with pytest.raises(ValueError, match="or let it expire"):
+        allow(IP, detection=False)
+    with pytest.raises(ValueError, match="name protocols instead"):
+        allow(IP, detection=False, own=True, expires=1)
+
+
 def test_boxes_that_contradict_name_the_cure() -> None:
     with pytest.raises(ValueError, match="boxes of the allow list"):
         deny(IP, relay=True)

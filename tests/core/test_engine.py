@@ -356,3 +356,11 @@ def test_a_pair_is_held_for_its_account_alone() -> None:
     assert guard.imposed(failed(0))[0].subject == Subject("pair", f"bob@x from {IP}")
     assert [guard.word(1, stage="login", account=name) for name in ("bob@x", "eve@x")] == ["refuse", "allow"]
     assert guard.word(1, Client(NEIGHBOUR), "login", account="bob@x") == "allow"
+
+
+def test_an_entry_with_every_box_off_takes_trust_back_until_it_expires() -> None:
+    guard = Guard(rule(), lists=(allow("192.0.2.0/24"), allow(IP, detection=False, expires=at(60))))
+    facts = [connected(n, who) for n in range(3) for who in (IP, NEIGHBOUR)]
+    assert [each.subject.text for each in guard.imposed(*facts)] == [IP]
+    assert (guard.word(3), guard.word(3, NEIGHBOUR), guard.word(61)) == ("refuse", "allow", "allow")
+    assert not guard.imposed(*(connected(70 + n) for n in range(9)))

@@ -133,3 +133,17 @@ def test_silences_can_be_ended_and_stay_for_what_was_before() -> None:
     found.silence("key", 10, 100)
     found.end_silences(50)
     assert [found.is_silent("key", at) for at in (49, 50)] == [True, False]
+
+
+def test_filled_counts_what_lies_in_the_window_whatever_the_way_of_counting_newest_keys_first() -> None:
+    found = windows(threshold=9, min_clients=2)
+    found.count("lone", mark(0, 0), 1)
+    found.count("plain", mark(0, 1), 1)
+    found.count("plain", mark(W - 1, 2), 1)
+    found.count_values("distinct", mark(1, 3), ["a", "b"])
+    found.turn(0)
+    found.count_spread("spread", mark(1, 4), 3, "192.0.2.1")
+    assert list(found.filled(W - 1, 9)) == [("spread", 3), ("distinct", 2), ("plain", 2)]
+    assert list(found.filled(W, 9)) == [("spread", 3), ("distinct", 2), ("plain", 1)]
+    assert list(found.filled(W - 1, 2)) == [("spread", 3), ("distinct", 2)]
+    assert found.young.keys() == {"spread"}

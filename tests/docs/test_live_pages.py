@@ -12,6 +12,7 @@ from gatepost.admin.api.server import CODES, ROUTES
 from gatepost.admin.desk import Source
 from gatepost.cli import gatepost
 from gatepost.pipeline.dropped import Dropped
+from gatepost.pipeline.messengers import ChannelState
 from tests.admin.desks import bench
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,6 +31,7 @@ def test_the_routes() -> None:
 def test_the_metrics() -> None:
     with bench() as made:
         made.sources = [Source(name="mail.log", reading=True)]
+        made.desk.channels = lambda: [ChannelState(name="admins", kind="mail", to="root")]
         made.connect()
         made.lets_in()
         made.mirror.seen.dropped = (Dropped("deny", "all", 1, 60),)

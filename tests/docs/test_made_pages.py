@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from docs.pictures import demo as demo_picture
 from docs.pictures import make as pictures
 from docs.reference import make as reference
 
@@ -18,6 +19,10 @@ def test_the_reference_says_what_the_declarations_say(name: str) -> None:
 
 def test_the_picture_shows_what_replay_prints() -> None:
     assert pictures.PICTURE.read_text(encoding="utf-8") == pictures.draw(), AGAIN
+
+
+def test_the_demos_picture_shows_its_screen() -> None:
+    assert demo_picture.PICTURE.read_text(encoding="utf-8") == demo_picture.draw(), "run docs/pictures/demo.py, and look at the difference"
 
 
 def test_the_picture_loads_nothing_and_says_nothing_of_its_maker() -> None:

@@ -5,6 +5,7 @@ Promise: a host is ready when its constructor returns; its processes end with it
 Limits: Debian's binaries: Postfix 3.7 and Dovecot 2.3 installed (or another Debian's tree), Exim unpacked in a folder.
 """
 
+import glob
 import os
 import subprocess
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ def lacking(*servers: str) -> str:
         "postfix": ("/usr/sbin/postfix", "package postfix"),
         "dovecot": ("/usr/lib/dovecot/imap-login", "packages dovecot-imapd and dovecot-pop3d"),
         "rsyslog": ("/usr/sbin/rsyslogd", "package rsyslog"),
+        "rsyslog-openssl": (next(iter(glob.glob("/usr/lib/*/rsyslog/lmnsd_ossl.so")), "/nowhere"), "package rsyslog-openssl"),
         "exim": (str(EXIM / "usr/sbin/exim4"), "Exim's packages unpacked, by `make setup-servers`"),
         "trixie": (str(TRIXIE / "usr/lib/dovecot/imap-login"), "Debian 13's tree, made by `make setup-servers`"),
         "openssl": ("/usr/bin/openssl", "package openssl"),

@@ -46,8 +46,8 @@ class Live:
         self.state = f"/var/lib/{name}"
         self.said = machine.log / f"{name}.err"
         self.said.touch()
-        self._outside = machine.home / f"{name}.toml"
-        self._outside.write_text(f'socket = "{machine.path(self.socket)}"\n', "utf-8")
+        self.outside = machine.home / f"{name}.toml"
+        self.outside.write_text(f'socket = "{machine.path(self.socket)}"\n', "utf-8")
         self.nftables = nftables
         self.prefix: list[str] = []
         """A command that the daemon is started with."""
@@ -160,7 +160,7 @@ class Live:
 
     def ask(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
         """What the API answers."""
-        return ask(method, f"/api/v1/{path}", body, query, str(self._outside))
+        return ask(method, f"/api/v1/{path}", body, query, str(self.outside))
 
     def status(self) -> Any:
         """How it is doing."""

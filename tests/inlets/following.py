@@ -56,8 +56,9 @@ class Desk:
         self.cursors: dict[str, bytes] = {}
         self.reports = 0
 
-    def report(self, facts: Sequence[Fact], name: str, cursor: bytes) -> None:
+    def report(self, facts: Sequence[Fact], name: str, cursor: bytes, lines: Sequence[str]) -> None:
         """Takes a report."""
+        assert len(lines) == len(facts)
         self.facts += facts
         self.cursors[name] = cursor
         self.reports += 1

@@ -37,7 +37,7 @@ class Store:
         """The cursors that were stored."""
         return dict(self._db.execute("select name, cursor from cursors"))
 
-    def report(self, facts: Sequence[Fact], name: str, cursor: bytes) -> None:
+    def report(self, facts: Sequence[Fact], name: str, cursor: bytes, lines: Sequence[str]) -> None:
         """Takes a report; it is written with the next transaction."""
         self._facts += [(msgspec.json.encode(fact),) for fact in facts]
         self._cursors[name] = cursor

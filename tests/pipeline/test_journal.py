@@ -40,11 +40,11 @@ class Stubborn(MemoryStore):
         super().write(batch)
         self.batches.append(batch)
 
-    def save_snapshot(self, place: int, data: bytes, base: int | None = None) -> bool:
+    def save_snapshot(self, place: int, data: bytes, base: int | None = None, keep: int | None = None) -> bool:
         """Keeps a snapshot where it may."""
         if self.failing:
             raise self.failing
-        return super().save_snapshot(place, data, base)
+        return super().save_snapshot(place, data, base, keep)
 
 
 @pytest.fixture(autouse=True)

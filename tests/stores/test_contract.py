@@ -157,3 +157,26 @@ def test_the_audit_trail_is_told_newest_first_in_pages(store: Store) -> None:
     assert store.audit(2) == [(number, _audit(number)) for number in (5, 4)]
     assert store.audit(2, before=4) == [(number, _audit(number)) for number in (3, 2)]
     assert store.audit(2, before=1) == []
+
+
+def test_log_lines_come_back_beside_their_entries_and_can_be_forgotten(store: Store) -> None:
+    store.open()
+    store.write(Batch(first=1, entries=run(1, 3), lines=["one", "", "x" * 600]))
+    store.write(Batch(first=4, entries=run(4, 2)))
+    told = {first + at: line for batch in store.batches_after(0) for first in [batch.first] for at, line in enumerate(batch.lines) if line}
+    assert told == {1: "one", 3: "x" * 500}
+    assert [each for batch in store.batches_after(2) for each in enumerate(batch.entries, batch.first)] == numbered(3, 3)
+    assert store.forget_lines(lambda entry, line: line == "one") == 1
+    assert [line for batch in store.batches_after(0) for line in batch.lines if line] == ["x" * 500]
+    assert list(store.entries_after(0)) == numbered(1, 5)
+
+
+def test_entries_stay_for_who_has_not_read_them(store: Store) -> None:
+    store.open()
+    for place in range(1, 10):
+        store.write(Batch(first=place, entries=run(place, 1)))
+    for place in (5, 7, 9):
+        store.save_snapshot(place, b"s", keep=0)
+    assert list(store.entries_after(0)) == numbered(1, 9)
+    store.save_snapshot(9, b"t")
+    assert next(iter(store.entries_after(0)))[0] > 5

@@ -290,9 +290,9 @@ def test_of_two_snapshots_that_are_made_at_once_the_first_to_be_whole_is_kept(pa
     second.open()
 
     class Slow(SqliteStore):
-        def _tidy(self) -> None:
+        def _tidy(self, keep: int | None) -> None:
             assert not second.save_snapshot(5, b"late", base=0)
-            super()._tidy()
+            super()._tidy(keep)
 
     slow = Slow(path)
     slow.open()
@@ -351,7 +351,7 @@ def test_an_older_database_grows_up_with_what_it_holds(store: SqliteStore, path:
     newer = SqliteStore(path, migrations=(*MIGRATIONS, _second))
     assert newer.open() == Recovered(last=10, cursors={"logs": b"10"})
     assert _asked(path, "SELECT note FROM cursors") == [("old",)]
-    assert _asked(path, "PRAGMA user_version") == [(2,)]
+    assert _asked(path, "PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
     newer.write(batch(11, 10))
     assert newer.open().last == 20
 
@@ -368,7 +368,7 @@ def test_a_migration_that_fails_did_not_happen(store: SqliteStore, path: Path) -
     migrations: tuple[Migration, ...] = (*MIGRATIONS, _second, _broken)
     with pytest.raises(StoreError, match="no such table: nowhere"):
         SqliteStore(path, migrations=migrations).open()
-    assert _asked(path, "PRAGMA user_version") == [(1,)]
+    assert _asked(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert store.open().last == 10
 
 
@@ -377,14 +377,15 @@ def test_a_database_of_a_newer_version_is_refused_untouched(store: SqliteStore, 
     SqliteStore(path, migrations=(*MIGRATIONS, _second)).open()
     before = path.read_bytes()
     cure = "install the newer gatepost again, or restore a backup from before it"
-    with pytest.raises(StoreError, match=f"is of version 2, and this gatepost reads versions up to 1; {cure}$"):
+    with pytest.raises(StoreError, match=f"is of version {len(MIGRATIONS) + 1}, and this gatepost reads versions up to {len(MIGRATIONS)}; {cure}$"):
         store.open()
     assert path.read_bytes() == before
 
 
 def test_the_keeper_migrates_nothing(store: SqliteStore, path: Path) -> None:
     store.close()
-    with pytest.raises(StoreError, match="is of version 1, and this gatepost works with version 2; start its daemon"):
+    said = f"is of version {len(MIGRATIONS)}, and this gatepost works with version {len(MIGRATIONS) + 1}; start its daemon"
+    with pytest.raises(StoreError, match=said):
         SqliteStore(path, create=False, migrations=(*MIGRATIONS, _second)).open()
 
 

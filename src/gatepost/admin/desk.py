@@ -22,6 +22,8 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.spans import encode_span
 from gatepost.core.subjects import account, network, prefix_text
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.messengers import ChannelState
+from gatepost.pipeline.recall import Recall
 from gatepost.stores.contract import Audit, Store
 
 Resolve = Callable[[str], Awaitable[tuple[str, ...]]]
@@ -50,11 +52,18 @@ class Source(Struct, frozen=True, kw_only=True):
     """Whom its newest fact is about: a proxy's address tells that the clients are hidden behind it."""
     understood: float = 1.0
     """Share of the mail lines."""
+    dropped: dict[str, int] = {}
+    """What was dropped since the start, by reason."""
 
 
 async def nobody(name: str) -> tuple[str, ...]:
     """Resolves nothing: for a guard that may not ask."""
     raise OSError("host names are not looked up here")
+
+
+async def untold(name: str) -> str:
+    """Tests no channel: for a guard that has none."""
+    raise KeyError(name)
 
 
 class Desk:
@@ -70,12 +79,15 @@ class Desk:
         daemons: Iterable[str] = (),
         sources: Callable[[], Sequence[Source]] = lambda: (),
         problems: Callable[[], Sequence[str]] = lambda: (),
+        recall: Recall | None = None,
         canonical: Callable[[str], str] = account,
         resolve: Resolve = nobody,
         state: Path | None = None,
         socket: Path | None = None,
         steady: Callable[[], int] | None = None,
         confined: bool = False,
+        channels: Callable[[], Sequence[ChannelState]] = lambda: (),
+        test_channel: Callable[[str], Awaitable[str]] = untold,
     ) -> None:
         self.guard = guard
         self.store = store
@@ -86,6 +98,8 @@ class Desk:
         """The mail daemons that were found here: postfix, dovecot, exim."""
         self.sources = sources
         self.problems = problems
+        self.recall = recall
+        """Who remembers the past; None where no history is kept."""
         self.canonical = canonical
         """The one name of an account, as inlets make it too."""
         self.resolve = resolve
@@ -97,6 +111,9 @@ class Desk:
         """Whether this process gave its rights away, so that holding any is worth a word."""
         self._steady = steady or now
         self._began = now() - self._steady()
+        self.channels = channels
+        self.test_channel = test_channel
+        """Sends a test message; why it failed. Raises KeyError where there is no such channel."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

@@ -2,8 +2,7 @@
 
 Job: find what `gatepost run` can guard where nothing is configured, and say of each finding how it was made. Promise: one source for each daemon,
 never two files with the same lines; no shell; each program that is asked has five seconds; odd answers and configuration yield less, never an
-error. Limits: Postfix, Dovecot and Exim, as their own programs tell it, else as their main files say; the journal is not read: where it is all
-there is, that is said, with the cure.
+error. Limits: Postfix, Dovecot and Exim, as their own programs tell it, else as their main files say.
 """
 
 import glob
@@ -52,6 +51,13 @@ class LogSource(Struct, frozen=True):
     why: str
 
 
+class JournalSource(Struct, frozen=True):
+    """systemd's journal, where it is all that gets some daemons' lines."""
+
+    daemons: tuple[str, ...]
+    why: str
+
+
 class Network(Struct, frozen=True):
     """A network that the mail server trusts, to be offered as an allow entry."""
 
@@ -83,11 +89,13 @@ class Findings(Struct, frozen=True):
     gateways: tuple[str, ...]
     trusted: tuple[Network, ...]
     troubles: tuple[Trouble, ...]
+    journal: JournalSource | None = None
 
     def __str__(self) -> str:
         """A line for each finding."""
         lines = [f"{daemon.name}: {daemon.why}" for daemon in self.daemons]
         lines += [f"log {log.path} ({', '.join(log.daemons) or 'no daemon known'}): {log.why}" for log in self.logs]
+        lines += [f"journal ({', '.join(self.journal.daemons)}): {self.journal.why}"] if self.journal is not None else []
         lines += [f"own addresses: {', '.join(self.own) or 'none found'}", f"gateways: {', '.join(self.gateways) or 'none found'}"]
         lines += [f"trusted {net.prefix}: {net.why}" for net in self.trusted]
         lines += [f"! {trouble.said}; {trouble.cure}" for trouble in self.troubles]
@@ -122,12 +130,13 @@ class Discovery:
         self._now = now
         self._trusted: list[Network] = []
         self._troubles: list[Trouble] = []
+        self._journal: JournalSource | None = None
 
     def look(self) -> Findings:
         """All findings."""
         daemons = tuple(daemon for daemon in (self._postfix(), self._dovecot(), self._exim()) if daemon is not None)
         logs, here = self._logs(daemons), self.addresses()
-        return Findings(daemons, logs, here.own, here.gateways, tuple(self._trusted), tuple(self._troubles))
+        return Findings(daemons, logs, here.own, here.gateways, tuple(self._trusted), tuple(self._troubles), self._journal)
 
     def addresses(self) -> Addresses:
         """This host's addresses and gateways alone."""
@@ -249,14 +258,19 @@ class Discovery:
         return f"{best.where} says `{best.text}`{absent}{also}"
 
     def _no_file(self, names: list[str]) -> None:
+        """No file gets these daemons' lines: the journal does, where there is one that can be read."""
+        journal = any(self._exists(path) for path in ("/run/systemd/journal", "/run/log/journal", "/var/log/journal"))
+        if journal and self._ask(["journalctl", "--version"]) is not None:
+            self._journal = JournalSource(tuple(names), "the lines are in no file, and journalctl is there")
+            return
         cures = {
             "postfix": "postconf -e maillog_file=/var/log/postfix.log",
             "dovecot": "log_path = /var/log/dovecot.log",
             "exim": "log_file_path = /var/log/exim4/%slog",
         }
-        journal = any(self._exists(path) for path in ("/run/systemd/journal", "/run/log/journal", "/var/log/journal"))
-        said = f"{' and '.join(names)}: the lines are in the journal only" if journal else f"{' and '.join(names)}: no file gets their lines"
-        self._trouble(said, f"install rsyslog, or have them write files ({'; '.join(cures[name] for name in names)})")
+        said = "the lines are in the journal only, and there is no journalctl" if journal else "no file gets their lines"
+        write = "; ".join(cures[name] for name in names)
+        self._trouble(f"{' and '.join(names)}: {said}", f"install rsyslog, or have them write files ({write})")
 
     # --- the machine
 

@@ -17,11 +17,15 @@ from pathlib import Path
 from socket import socket
 
 from gatepost import config
+from gatepost.admin.actions.status import problems_of
 from gatepost.admin.api.listen import listen
-from gatepost.admin.desk import Desk, Source
+from gatepost.admin.desk import Desk
 from gatepost.admin.hostnames import HostNames, system_resolve
+from gatepost.aid.country import Countries
 from gatepost.aid.discover import Addresses, Discovery, Findings
 from gatepost.aid.speak import Notifier, Relay, Speaker
+from gatepost.app.alerts import Alerts
+from gatepost.app.feeds import Feeds, log_files, needs_looking
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
@@ -29,7 +33,7 @@ from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.snapshot import dump
 from gatepost.core.subjects import account
-from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.link import Link
 from gatepost.outlets.nftables.mirror import NftablesMirror
@@ -69,8 +73,9 @@ class Daemon:
         self._speaker = speaker or Speaker()
         self._notifier = notifier or Notifier()
         self._settings = config.load(config_path)
-        self._inlets: dict[str, tuple[LogFileInlet, asyncio.Task[None]]] = {}
         self._problems: list[str] = []
+        self._feeds = Feeds(self._speaker, now)
+        self._alerts: Alerts | None = None
         self._starting: list[asyncio.Task[None]] = []
         self._started = asyncio.Event()
         self._lost = False
@@ -125,21 +130,31 @@ class Daemon:
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, here.own, link)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
+        keeper = self._keeper(paths, store)
         accounts = self._settings.accounts
         desk = Desk(
             guard,
             store,
             now,
             gateways=here.gateways,
-            sources=self._sources,
-            problems=lambda: [*self._problems, *([f"state: {journal.problem}"] if journal.problem else [])],
+            sources=self._feeds.sources,
+            problems=lambda: [
+                *self._problems,
+                *self._feeds.problems(),
+                *([f"state: {journal.problem}"] if journal.problem else []),
+                *_of(keeper),
+            ],
+            recall=keeper,
             canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
             resolve=system_resolve,
+            channels=lambda: alerts.states(),
+            test_channel=lambda name: alerts.test(name),
             state=paths.state,
             socket=paths.socket,
             confined=True,
             steady=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
         )
+        alerts = self._alerts = self._make_alerts(paths, desk)
         try:
             await self._work(paths, here, looking, desk, mirror, listening, fresh=recovered.fresh)
         finally:
@@ -147,6 +162,29 @@ class Daemon:
                 make_whole()  # the next start then has nothing to bring in
             journal.close()
             store.close()
+
+    def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
+        """What tells people and programs; not at work yet."""
+        try:
+            countries = Countries(self._settings.country.database)
+        except BadInputError as wrong:
+            self._problems.append(str(wrong))
+            countries = Countries(folders=())
+        standing = desk.guard.standing
+        return Alerts(
+            paths.state,
+            now,
+            held=lambda: len(standing.holds(now())),
+            wrong=lambda: {source: text for source, _, text in (each.partition(": ") for each in problems_of(desk))},
+            country=countries.of,
+        )
+
+    def _keeper(self, paths: config.Paths, store: Store) -> KeeperLink | None:
+        """Who writes history: nobody where none is wanted, or where nothing is written that he could follow."""
+        settings = self._settings.history
+        if not settings.days or not isinstance(store, SqliteStore):
+            return None
+        return KeeperLink(store.path, paths.state / "history", settings)
 
     def _spawn(self) -> Link:
         """Starts the helper that alone may touch the kernel: this process gives that right away before a line is read."""
@@ -164,15 +202,18 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, desk.guard, looking)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, looking)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(mirror.run()), group.create_task(desk.guard.run())]
             await self._adopt_own(desk.guard, here)
             if fresh:
                 found = await looking
-                await self._first.look(desk, self._settings, found, [settings.path for settings in self._logs(found)])
-            for settings in self._settings.logfile or self._logs(await looking):
-                await self._follow(desk.guard, settings)  # new attackers do not wait for the old ones' blocks
+                await self._first.look(desk, self._settings, found, [settings.path for settings in log_files(self._settings, found)])
+            if self._alerts:
+                await self._alerts.adopt(self._settings)
+                tasks.append(group.create_task(self._alerts.watch()))
+            found = await looking if needs_looking(self._settings) else Findings((), (), here.own, here.gateways, (), ())
+            await self._feeds.start(desk.guard, self._settings, found)  # new attackers do not wait for the old ones' blocks
             await mirror.built()
             self._started.set()
             gc.freeze()  # what stood at the start mostly stays
@@ -181,47 +222,22 @@ class Daemon:
 
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
+            if isinstance(desk.recall, KeeperLink):
+                tasks.append(group.create_task(desk.recall.run()))
             tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             tasks.append(group.create_task(self._helper(mirror, stop)))
             found = await looking
             desk.daemons = tuple(daemon.name for daemon in found.daemons)
             self._say_plan(found, mirror)
-            self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._inlets)} logs")
+            self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._feeds.names)} logs")
             await stop.wait()
             self._speaker.say("notice", "stopping")
-            for _, task in self._inlets.values():
-                task.cancel()
+            self._feeds.stop()
             for task in tasks:
                 task.cancel()
 
-    # --- logs
-
-    def _logs(self, found: Findings) -> Sequence[LogFileSettings]:
-        """The logs to follow: those that the configuration names, else those that were found."""
-        return self._settings.logfile or [LogFileSettings(path=source.path, daemon=source.daemon) for source in found.logs]
-
-    async def _follow(self, guard: Guard, settings: LogFileSettings) -> None:
-        """Catches up with a log and follows it from then on."""
-        accounts = self._settings.accounts
-        try:
-            inlet = LogFileInlet(
-                settings,
-                guard.report,
-                now,
-                guard.cursors,
-                zone=config.zone(settings.timezone or self._settings.logs.timezone),
-                default_domain=accounts.default_domain,
-                domains=accounts.domains,
-            )
-            await inlet.catch_up()
-        except BadInputError as wrong:
-            self._problems.append(str(wrong))
-            self._speaker.say("error", "log", problem=wrong)
-            return
-        self._inlets[settings.path] = inlet, asyncio.create_task(inlet.run(), name=settings.path)
-
-    def _reload(self, guard: Guard, looking: Looking) -> None:
+    def _reload(self, looking: Looking) -> None:
         """Takes up a changed configuration; a wrong one is told and changes nothing."""
         try:
             settings = config.load(self._config_path)
@@ -229,21 +245,15 @@ class Daemon:
             self._speaker.say("error", "reload", problem=wrong, state="the old configuration stays")
             return
         self._settings = settings
-        self._starting.append(asyncio.create_task(self._follow_anew(guard, looking)))
+        self._starting.append(asyncio.create_task(self._adopt(settings, looking)))
 
-    async def _follow_anew(self, guard: Guard, looking: Looking) -> None:
-        """Leaves the logs that are not wanted any more, and follows those that are new."""
+    async def _adopt(self, settings: config.Settings, looking: Looking) -> None:
+        """Takes up inlets and alerts, once the start is over."""
         await self._started.wait()
-        wanted = {each.path: each for each in self._logs(await looking)}
-        for path in [path for path in self._inlets if path not in wanted or self._inlets[path][0].settings != wanted[path]]:
-            self._inlets.pop(path)[1].cancel()
-        for path, each in wanted.items():
-            if path not in self._inlets:
-                await self._follow(guard, each)
+        self._feeds.reload(settings, await looking)
+        if self._alerts:
+            await self._alerts.adopt(settings)
         self._speaker.say("notice", "reloaded")
-
-    def _sources(self) -> list[Source]:
-        return [_source(inlet) for inlet, _ in self._inlets.values()]
 
     # --- lists
 
@@ -259,6 +269,8 @@ class Daemon:
     # --- telling
 
     def _announce(self, effects: Sequence[Effect]) -> None:
+        if self._alerts:
+            self._alerts.tell(effects)
         for effect in effects:
             if isinstance(effect, Brake):
                 self._speaker.say("warning", "brake", rule=effect.rule, good=effect.good, held=effect.held)
@@ -282,9 +294,11 @@ class Daemon:
     def _say_plan(self, found: Findings, mirror: NftablesMirror) -> None:
         for line in str(found).split("\n"):
             self._speaker.say("info", "found", what=line)
-        for path in self._inlets:
-            self._speaker.say("info", "guarding", log=path)
-        if not self._inlets:
+        for name in self._feeds.names:
+            self._speaker.say("info", "guarding", log=name)
+        for warning in self._settings.warnings():
+            self._speaker.say("warning", "check", problem=warning)
+        if not self._feeds.names:
             self._problems.append('no mail log was found; name one in gatepost.toml: [[logfile]] path = "/var/log/mail.log"')
         state = mirror.state()
         if not state.working:
@@ -344,17 +358,7 @@ def _no_collections() -> Iterator[None]:
         gc.enable()
 
 
-def _source(inlet: LogFileInlet) -> Source:
-    state = inlet.state()
-    coverage = state.coverage
-    return Source(
-        name=inlet.settings.path,
-        reading=state.reading,
-        problem=state.problem,
-        last=state.last_line_at,
-        lag_bytes=state.lag_bytes,
-        lines=state.lines,
-        facts=state.facts,
-        last_client=state.last_client,
-        understood=coverage.understood / coverage.mail_lines if coverage.mail_lines else 1.0,
-    )
+def _of(keeper: KeeperLink | None) -> list[str]:
+    """What is wrong with the history."""
+    problem = keeper.problem() if keeper else ""
+    return [problem] if problem else []

@@ -28,6 +28,12 @@ COMMANDS = {
     "pause": "blocks",
     "resume": "blocks",
     "access": "access",
+    "demo": "demo",
+    "drill": "drill",
+    "top": "top",
+    "why": "why",
+    "history": "history",
+    "alerts": "alerts",
 }
 """Each command with its module. Only the one that is called is imported: a daemon that starts anew must not wait for the tables of others."""
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

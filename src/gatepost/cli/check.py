@@ -6,10 +6,12 @@ Job: read gatepost.toml and say what it means or what is wrong. Promise: it chan
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from gatepost import config
 from gatepost.cli import options
 from gatepost.cli.show import print_json, safe
+from gatepost.core.faults import BadInputError
 
 
 @click.command()
@@ -18,9 +20,26 @@ from gatepost.cli.show import print_json, safe
 def check(config_path: str | None, as_json: bool) -> None:
     """Read the configuration and tell what is wrong with it, by field and cure."""
     settings = config.load(config_path)
+    _check_channels(settings)
     file = config_path or str(config.default_file())
     there = config.is_there(Path(file))
     if as_json:
-        print_json({"file": file, "found": there, "settings": settings})
+        shown = structs.replace(settings, channel=tuple(each.masked() for each in settings.channel))
+        print_json({"file": file, "found": there, "settings": shown, "warnings": settings.warnings()})
         return
+    for warning in settings.warnings():
+        click.echo(f"{safe(file)}: warning: {safe(warning)}")
     click.echo(f"{safe(file)}: {'all is well' if there else 'is not there; the defaults are in force'}")
+
+
+def _check_channels(settings: config.Settings) -> None:
+    """Raises BadInputError where a channel's files or URL cannot be used. Only here and at the daemon's start: secrets are not for everybody."""
+    if not settings.channel:
+        return
+    from gatepost.app.alerts import host_name, sender_of
+
+    for each in settings.channel:
+        try:
+            sender_of(each, host_name(), lambda: 0)
+        except BadInputError as wrong:
+            raise BadInputError(f"channel {each.name}: {wrong.said}", wrong.where) from None

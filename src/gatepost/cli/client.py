@@ -30,13 +30,14 @@ MOST_ANCESTORS = 16
 class _OverSocket(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = str(path)
+        self._timeout = timeout
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(self._timeout)
         self.sock.connect(self._path)
 
 
@@ -61,10 +62,18 @@ def is_running(config_path: str | None = None) -> bool:
 _FORBIDDEN = "{}: only root and the group gatepost may ask; use sudo, or join that group"
 
 
-def ask(method: str, path: str, body: Any = None, query: dict[str, str] | None = None, config_path: str | None = None, headers: Any = None) -> Any:
+def ask(
+    method: str,
+    path: str,
+    body: Any = None,
+    query: dict[str, str] | None = None,
+    config_path: str | None = None,
+    headers: Any = None,
+    timeout: float = TIMEOUT,
+) -> Any:
     """One request; the answer's JSON, or its text where it is none. Raises BadInputError, NoDaemonError."""
     socket_at = socket_path(config_path)
-    link = _OverSocket(socket_at)
+    link = _OverSocket(socket_at, timeout)
     try:
         data = body if isinstance(body, bytes | None) else json.dumps(body, ensure_ascii=False).encode()
         target = f"{path}?{urlencode(query)}" if query else path

@@ -41,6 +41,7 @@ def _show(found: dict[str, Any]) -> None:
     _show_parts(found, now)
     store = found["store"]
     lost = [f"{count:,} {safe(what)}" for what, count in (found["dropped"] | {"journal": store["dropped"]}).items() if count]
+    lost += [f"{count:,} {safe(what)} ({safe(source['name'])})" for source in found["sources"] for what, count in source["dropped"].items()]
     if store["waiting"] or store["failures"]:
         click.echo(f"\nstore: {number(store['waiting'], 'entry', 'entries')} wait, {number(store['failures'], 'failure')}")
     if lost:

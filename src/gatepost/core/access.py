@@ -44,8 +44,10 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
             raise ValueError("prefix: a host name can be trusted for detection or log-ins only: who answers for the name decides what it means")
         if self.verb == "deny" and (self.relay or self.logins):
             raise ValueError("relay, logins: boxes of the allow list; a denied address gets nothing. Leave them out")
-        if self.verb == "allow" and not (self.detection or self.logins or self.relay):
-            raise ValueError("detection: an allow entry with every box off allows nothing; check detection, logins or relay")
+        if self.verb == "allow" and not (self.detection or self.logins or self.relay or self.expires):
+            raise ValueError("detection: an allow entry with every box off allows nothing; check detection, logins or relay, or let it expire")
+        if self.own and not (self.detection or self.logins or self.relay):
+            raise ValueError("detection: one of this host's own networks, whose trust cannot be taken away as a whole; name protocols instead")
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
@@ -65,6 +67,12 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     def in_force(self, at: int) -> bool:
         """Whether it counts at a time."""
         return not self.expires or at < self.expires
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it says anything at the stages before and behind relaying. One with the relay box alone leaves those to wider entries; one with
+        every box off does not: it takes back, for a while, what a wider entry gives."""
+        return self.detection or self.logins or not self.relay
 
     def trusts(self, counts: str) -> bool:
         """Whether rules that count such facts leave its clients alone."""

@@ -157,7 +157,7 @@ class Engine:
         for entry in entries:
             if protocol not in entry.on or not entry.in_force(at):
                 continue
-            if entry.verb == "deny" or (entry.relay if stage == "relay" else entry.detection or entry.logins):
+            if entry.verb == "deny" or (entry.relay if stage == "relay" else entry.speaks):
                 return entry
         return None
 

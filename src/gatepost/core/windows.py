@@ -9,7 +9,8 @@ A mark is a fact's time and place in one int, so that windows sort by time and s
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from gatepost.core.rules import Rule
@@ -124,6 +125,16 @@ class Windows:
             self.young = {}
         self.young[key] = window
 
+    def filled(self, at: int, most: int) -> Iterator[tuple[str, int]]:
+        """Keys and how many facts or values lie in their window that ends at a time, for a look from outside; one with a lone fact is left out. Looks
+        at ``most`` keys, those that came last first."""
+        oldest = (at - self.span + 1) << PLACE_BITS
+        for key, window in islice(chain(reversed(self.young.items()), reversed(self.old.items())), most):
+            if type(window) is int:
+                continue
+            marks = window.facts if type(window) is Spread else window.marks if type(window) is Distinct else window
+            yield key, len(marks) - bisect_left(marks, oldest)
+
     def clear(self, key: str) -> None:
         """Forgets a key."""
         self.young.pop(key, None)
@@ -148,6 +159,17 @@ class Windows:
             if start <= at:
                 return True
         return False
+
+    def fill(self, key: str, at: int) -> int:
+        """How many facts, or different values, of a key lie in the window that ends at a time."""
+        window = self.young.get(key, self.old.get(key))
+        if window is None:
+            return 0
+        if isinstance(window, Spread):
+            marks = window.facts
+        else:
+            marks = [window] if isinstance(window, int) else window.marks if isinstance(window, Distinct) else window
+        return sum(at - self.span < each >> PLACE_BITS <= at for each in marks)
 
     def end_silences(self, at: int) -> None:
         """Has every silence end at a time at the latest."""

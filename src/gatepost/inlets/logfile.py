@@ -14,14 +14,13 @@ first: the memory that a store has is never ahead of the cursor.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from gatepost.core.facts import Fact
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.files import DAMAGED
 from gatepost.inlets.inotify import Inotify
@@ -29,6 +28,7 @@ from gatepost.inlets.logfile_cursor import VERSION, Cursor, Memory, Place, decod
 from gatepost.inlets.logfile_source import EVERYTHING, ReplacedError, Source
 from gatepost.inlets.logfile_trail import Trail
 from gatepost.inlets.logfile_watch import Watch
+from gatepost.pipeline.guard import Report
 from gatepost.wire.maillog.reader import Coverage, Reader
 
 MEMORY_EVERY = 1.0
@@ -88,7 +88,7 @@ class LogFileInlet:
     def __init__(
         self,
         settings: LogFileSettings,
-        report: Callable[[Sequence[Fact], str, bytes], None],
+        report: Report,
         now: Callable[[], int],
         saved: Mapping[str, bytes],
         *,
@@ -97,7 +97,10 @@ class LogFileInlet:
         domains: Mapping[str, str] | None = None,
         inotify: Inotify | None = None,
     ) -> None:
-        """``report(facts, name, cursor)`` is called on the loop's thread. Raises BadInputError where the path leads to what is no log."""
+        """``report(facts, name, cursor, lines)`` is called on the loop's thread, a line for each fact.
+
+        Raises BadInputError where the path leads to what is no log.
+        """
         _refuse(settings.path)
         self.settings = settings
         self.name = f"logfile:{settings.path}"
@@ -105,7 +108,7 @@ class LogFileInlet:
         self.memory_name = f"{self.name}#memory"
         self._report = report
         self._now = now
-        self._reader = Reader(daemon=settings.daemon, timezone=zone, latest=now(), default_domain=default_domain, domains=domains)
+        self.reader = Reader(daemon=settings.daemon, timezone=zone, latest=now(), default_domain=default_domain, domains=domains)
         self._trail = Trail(settings.path, settings.rotated_to, settings.grace_s, time.monotonic, now)
         self._watch = Watch(self._trail, inotify)
         self._saved: Mapping[str, bytes] | None = saved
@@ -154,7 +157,7 @@ class LogFileInlet:
         """How it is doing."""
         trail = self._trail
         lag = sum(max(source.size() - source.position, 0) for source in trail.sources)
-        newest = max(self._reader.newest, 0)
+        newest = max(self.reader.newest, 0)
         return LogFileState(
             path=self.settings.path,
             reading=bool(trail.sources),
@@ -171,7 +174,7 @@ class LogFileInlet:
             lost_bytes=trail.lost_bytes,
             lost_trails=trail.lost_trails,
             memory_bytes=self._memory_bytes,
-            coverage=self._reader.coverage,
+            coverage=self.reader.coverage,
         )
 
     # --- reading
@@ -186,7 +189,7 @@ class LogFileInlet:
             self._trail.begin_at_end()
         else:
             self._trail.resume(cursor, self._recall(memory))
-        self._report((), self.name, self._cursor())
+        self._report((), self.name, self._cursor(), ())
         self._unsaved = True
         self._save()
 
@@ -195,7 +198,7 @@ class LogFileInlet:
         if memory is None:
             return None
         try:
-            self._reader.load(memory.reader)
+            self.reader.load(memory.reader)
         except ValueError:
             return None
         return memory.places
@@ -273,8 +276,8 @@ class LogFileInlet:
         if not lines:
             return
         now = self._now()
-        self._reader.latest = now
-        found = self._reader.read(lines, 0)
+        self.reader.latest = now
+        found = self.reader.read(lines, 0)
         self._unsaved = True
         if quiet:
             return
@@ -283,7 +286,7 @@ class LogFileInlet:
             self._facts += len(found)
             self._last_client = found[-1][1].client
             facts = [fact if fact.at <= now else replace(fact, at=now) for _, fact in found]
-            self._report(facts, self.name, self._cursor())
+            self._report(facts, self.name, self._cursor(), [lines[number] for number, _ in found])
 
     # --- what is saved
 
@@ -301,9 +304,9 @@ class LogFileInlet:
             return
         start = time.monotonic()
         places = [source.remembered() for source in sources]
-        memory = encode(Memory(VERSION, places, self._reader.dump()))
-        self._report((), self.name, self._cursor())
-        self._report((), self.memory_name, memory)
+        memory = encode(Memory(VERSION, places, self.reader.dump()))
+        self._report((), self.name, self._cursor(), ())
+        self._report((), self.memory_name, memory, ())
         self._unsaved = False
         self._memory_bytes = len(memory)
         end = time.monotonic()

@@ -30,6 +30,9 @@ WORDS: dict[type[Verdict], str] = {Allow: "allow", Delay: "delay", Refuse: "refu
 TICK = 1.0
 """Seconds between two looks at what ran out."""
 
+Report = Callable[[Sequence[Fact], str, bytes, Sequence[str]], None]
+"""What an inlet that follows something calls: facts, its name, how far it has read, and the line that told each fact (or none at all)."""
+
 Announce = Callable[[Sequence[Effect]], None]
 """Told of effects once they are in force; must return at once."""
 
@@ -99,15 +102,16 @@ class Guard:
 
     # --- what inlets call
 
-    def report(self, facts: Sequence[Fact], inlet: str = "", cursor: bytes = b"") -> None:
-        """Facts happened. ``cursor`` says how far ``inlet`` has read, and is stored with them. No fact is later than its arrival."""
+    def report(self, facts: Sequence[Fact], inlet: str = "", cursor: bytes = b"", lines: Sequence[str] = ()) -> None:
+        """Facts happened. ``cursor`` says how far ``inlet`` has read, and is stored with them, as are the log ``lines`` that told them (one for each,
+        or none). No fact is later than its arrival."""
         now = self._now()
         facts = [fact if fact.at <= now else structs.replace(fact, at=now) for fact in facts]
         first = self.order.place + 1
         followed = self.order.report_all(facts)
         if inlet:
             self.cursors[inlet] = cursor
-        self.journal.add(first, facts, {inlet: cursor} if inlet else {})
+        self.journal.add(first, facts, {inlet: cursor} if inlet else {}, (), lines)
         self.stats.count(facts, inlet)
         if followed:
             self._follow([effect for effects in followed for effect in effects])

@@ -71,12 +71,16 @@ class Journal:
 
     # --- the loop's side
 
-    def add(self, first: int, entries: Sequence[Any], cursors: Mapping[str, bytes] | None = None, audit: Sequence[Audit] = ()) -> None:
+    def add(
+        self, first: int, entries: Sequence[Any], cursors: Mapping[str, bytes] | None = None, audit: Sequence[Audit] = (), lines: Sequence[str] = ()
+    ) -> None:
         """Takes entries (`contract.Entry`) with consecutive places from ``first`` on, and what belongs into their transaction.
+
+        ``lines`` are the log lines that told them, parallel to them, or none.
 
         They must not change afterwards.
         """
-        self._pending.put(first, entries, cursors or {}, audit)
+        self._pending.put(first, entries, cursors or {}, audit, lines)
         if not self._some.is_set():
             self._some.set()
 

@@ -27,6 +27,7 @@ class _Piece(Struct, gc=False):
     entries: Sequence[Entry]
     cursors: Mapping[str, bytes]
     audit: Sequence[Audit]
+    lines: Sequence[str]
     at: int
 
     @property
@@ -52,9 +53,9 @@ class Pending:
         self._cursors: dict[str, bytes] = {}
         self._audit: deque[Audit] = deque()
 
-    def put(self, first: int, entries: Sequence[Entry], cursors: Mapping[str, bytes], audit: Sequence[Audit]) -> None:
+    def put(self, first: int, entries: Sequence[Entry], cursors: Mapping[str, bytes], audit: Sequence[Audit], lines: Sequence[str] = ()) -> None:
         """Takes in entries with consecutive places, and what belongs into their transaction."""
-        piece = _Piece(first, entries, cursors, audit, time.monotonic_ns())
+        piece = _Piece(first, entries, cursors, audit, lines if len(lines) == len(entries) else (), time.monotonic_ns())
         with self._lock:
             self._pieces.append(piece)
             self.depth += len(entries)
@@ -118,11 +119,15 @@ class Pending:
         entries: list[Entry] = []
         cursors: dict[str, bytes] = {}
         audit: list[Audit] = []
+        lines: list[str] = []
+        told = any(piece.lines for piece in pieces)
         for piece in pieces:
             entries += piece.entries
             cursors.update(piece.cursors)
             audit += piece.audit
-        return [Batch(first=pieces[0].first, entries=entries, cursors=cursors, audit=audit)]
+            if told:
+                lines += piece.lines or [""] * len(piece.entries)
+        return [Batch(first=pieces[0].first, entries=entries, lines=lines, cursors=cursors, audit=audit)]
 
     def snapshot_due(self) -> tuple[int, bytes] | None:
         """The snapshot that waits, once nothing that it has seen does."""
@@ -160,7 +165,7 @@ def batches(numbered: Sequence[tuple[int, Entry]]) -> list[Batch]:
     found: list[Batch] = []
     for place, entry in numbered:
         if not found or place != found[-1].first + len(found[-1].entries):
-            found.append(Batch(first=place, entries=[]))
+            found.append(Batch(first=place, entries=[], lines=[]))
         found[-1].entries.append(entry)
     return found
 
@@ -174,6 +179,8 @@ def sift(batch: Batch) -> tuple[list[Batch], list[int], int]:
     good = [each for each in numbered if _can_be_written(each[1])]
     audit = [line for line in batch.audit if _can_be_written(line)]
     found = batches(good)
+    for each in found:
+        each.lines.extend(batch.lines[each.first - batch.first :][: len(each.entries)])
     found.append(Batch(first=batch.first + len(batch.entries), cursors=batch.cursors, audit=audit))
     left = {place for place, _ in good}
     return found, [place for place, _ in numbered if place not in left], len(batch.audit) - len(audit)

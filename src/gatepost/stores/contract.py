@@ -4,7 +4,7 @@ Job: the contract that memory.py and sqlite.py keep alike. Promise: what `write`
 all: entries, cursors and the audit trail, in one transaction. Limits: synchronous; the journal's thread is its only writer of batches.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -43,7 +43,11 @@ Entry = (
 )
 """What the order is made of: facts that inlets report, and deeds. `Held` facts are the engine's own and never stored."""
 
+LINE = 500
+"""Characters of a log line that are kept at most."""
+
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=encode_span)
+_LINES = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Entry], dec_hook=decode_span)
 
 
@@ -101,6 +105,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     first: int = 0
     """The place of the first entry; entries follow each other without a gap."""
     entries: list[Any] = []
+    lines: list[str] = []
+    """The log lines that told the entries, parallel to them, each empty where there is none; or no list at all."""
     cursors: dict[str, bytes] = {}
     """How far each inlet has read, by its name, and what its reader remembers; opaque to the store."""
     audit: list[Audit] = []
@@ -131,6 +137,12 @@ class Store(Protocol):
         Raises DamagedError at entries that cannot be read, after all that lies before them, and StoreError where nothing can be read any more.
         """
 
+    def batches_after(self, place: int) -> Iterator[Batch]:
+        """The journal behind a place with its log lines, as `entries_after` yields entries. Lines that are damaged are none."""
+
+    def forget_lines(self, about: Callable[[Entry, str], bool]) -> int:
+        """Blanks the log lines in the journal for which ``about(entry, line)`` holds; how many. The entries stay. Raises StoreError."""
+
     def write(self, batch: Batch) -> None:
         """Writes a batch in one transaction. Raises StoreError; then nothing of it is there.
 
@@ -138,9 +150,10 @@ class Store(Protocol):
         TypeError where an entry cannot be encoded.
         """
 
-    def save_snapshot(self, place: int, data: bytes, base: int | None = None) -> bool:
+    def save_snapshot(self, place: int, data: bytes, base: int | None = None, keep: int | None = None) -> bool:
         """Keeps a snapshot of the engine as it was after the entry at ``place``; the two newest stay, and the journal behind the older of them.
 
+        Entries behind ``keep`` stay too, for somebody who has read no further.
         With ``base``, the newest snapshot's place when the work on this one began (0: there was none), it is kept only where that is so still.
         Returns whether it was kept. Raises StoreError.
         """
@@ -148,5 +161,27 @@ class Store(Protocol):
     def audit(self, limit: int = 100, before: int = 0) -> list[tuple[int, Audit]]:
         """The audit trail, newest first, each line with its number; ``before`` a number goes on from there."""
 
+    def audit_at(self, at: int) -> list[Audit]:
+        """The lines of the audit trail that carry this very time."""
+
     def close(self) -> None:
         """Closes the store; nothing is written afterwards."""
+
+
+def cut_lines(lines: Sequence[str]) -> list[str]:
+    """Log lines as a journal keeps them."""
+    return [line if len(line) <= LINE else line[:LINE] for line in lines]
+
+
+def encode_lines(lines: Sequence[str]) -> bytes:
+    """Log lines as a journal row holds them: cut, and what is no text in them replaced."""
+    kept = cut_lines(lines)
+    try:
+        return _LINES.encode(kept)
+    except UnicodeEncodeError:
+        return _LINES.encode([line.encode("utf-8", "replace").decode() for line in kept])
+
+
+def decode_lines(data: bytes) -> list[str]:
+    """The log lines of a journal row. Raises ValueError where it is none."""
+    return msgspec.msgpack.decode(data, type=list[str])

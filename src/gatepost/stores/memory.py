@@ -6,9 +6,9 @@ process; the journal keeps the newest entries only, and so many lines of the aud
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from gatepost.stores.contract import Audit, Batch, Entry, Recovered, StoreError, encode_entries
+from gatepost.stores.contract import Audit, Batch, Entry, Recovered, StoreError, cut_lines, encode_entries
 
 
 class MemoryStore:
@@ -17,6 +17,8 @@ class MemoryStore:
     def __init__(self, most: int = 100_000) -> None:
         self._lock = threading.Lock()
         self._journal: deque[tuple[int, Entry]] = deque(maxlen=most)
+        self._texts: deque[tuple[int, str]] = deque(maxlen=most)
+        """Log lines by place, where there are any."""
         self._audit: deque[tuple[int, Audit]] = deque(maxlen=most)
         self._snapshots: dict[int, bytes] = {}
         self._cursors: dict[str, bytes] = {}
@@ -36,6 +38,7 @@ class MemoryStore:
         encode_entries(batch.entries)
         with self._lock:
             self._journal.extend(each for each in enumerate(batch.entries, batch.first) if each[0] > self._last)
+            self._texts.extend(each for each in enumerate(cut_lines(batch.lines), batch.first) if each[1] and each[0] > self._last)
             if batch.entries:
                 self._last = max(self._last, batch.first + len(batch.entries) - 1)
             self._cursors.update(batch.cursors)
@@ -49,6 +52,21 @@ class MemoryStore:
             found = [each for each in self._journal if each[0] > place]
         yield from found
 
+    def batches_after(self, place: int) -> Iterator[Batch]:
+        """The journal behind a place, with its log lines."""
+        with self._lock:
+            texts = dict(self._texts)
+        for number, entry in self.entries_after(place):
+            yield Batch(first=number, entries=[entry], lines=[texts[number]] if number in texts else [])
+
+    def forget_lines(self, about: Callable[[Entry, str], bool]) -> int:
+        """Blanks the log lines for which ``about`` holds; how many."""
+        with self._lock:
+            entries = dict(self._journal)
+            gone = {number for number, text in self._texts if number in entries and about(entries[number], text)}
+            self._texts = deque((each for each in self._texts if each[0] not in gone), self._texts.maxlen)
+        return len(gone)
+
     def snapshot(self, place: int) -> bytes:
         """The snapshot at a place. Raises StoreError where it is gone."""
         with self._lock:
@@ -56,7 +74,7 @@ class MemoryStore:
                 raise StoreError(f"there is no snapshot at entry {place}")
             return self._snapshots[place]
 
-    def save_snapshot(self, place: int, data: bytes, base: int | None = None) -> bool:
+    def save_snapshot(self, place: int, data: bytes, base: int | None = None, keep: int | None = None) -> bool:
         """Keeps a snapshot and the one before it, and the journal behind the older. Returns whether it was kept."""
         with self._lock:
             if base not in (None, max(self._snapshots, default=0)):
@@ -64,7 +82,8 @@ class MemoryStore:
             self._snapshots[place] = data
             self._snapshots = dict(sorted(self._snapshots.items())[-2:])
             self._last = max(self._last, *self._snapshots)
-            while len(self._snapshots) > 1 and self._journal and self._journal[0][0] <= min(self._snapshots):
+            drop = min(*self._snapshots, keep if keep is not None else place, place)
+            while len(self._snapshots) > 1 and self._journal and self._journal[0][0] <= drop:
                 self._journal.popleft()
             return place in self._snapshots
 
@@ -72,3 +91,8 @@ class MemoryStore:
         """The audit trail, newest first, each line with its number; ``before`` a number goes on from there."""
         with self._lock:
             return [each for each in reversed(self._audit) if not before or each[0] < before][:limit]
+
+    def audit_at(self, at: int) -> list[Audit]:
+        """The lines of the audit trail that carry this very time."""
+        with self._lock:
+            return [each for _, each in self._audit if each.at == at]

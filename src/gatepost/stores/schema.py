@@ -35,7 +35,12 @@ def _first_version(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first_version,)
+def _lines_of_logs(connection: sqlite3.Connection) -> None:
+    # The log lines behind a row's entries: msgpack, compressed by zstd with its own checksum; NULL where there are none.
+    connection.execute("ALTER TABLE journal ADD COLUMN lines BLOB")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first_version, _lines_of_logs)
 """What makes version 1 of version 0, 2 of 1, and so on. One that was released is never changed."""
 
 

@@ -12,14 +12,25 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import zstandard
 
 from gatepost.core.deeds import Deed
-from gatepost.stores.contract import Audit, Batch, DamagedError, Entry, Recovered, StoreError, decode_entries, encode_entries
+from gatepost.stores.contract import (
+    Audit,
+    Batch,
+    DamagedError,
+    Entry,
+    Recovered,
+    StoreError,
+    decode_entries,
+    decode_lines,
+    encode_entries,
+    encode_lines,
+)
 from gatepost.stores.schema import MIGRATIONS, Migration, check, connect, in_words, make, migrate
 
 ROW = 1024
@@ -35,7 +46,7 @@ SPARE = 4096
 
 _CURSOR = "INSERT INTO cursors (name, position) VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position"
 _AUDIT = "INSERT INTO audit (at, who, action, subject, before, after, reason) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_ROWS = "SELECT first, last, crc, entries FROM journal WHERE first >= ? ORDER BY first LIMIT 8"
+_ROWS = "SELECT first, last, crc, entries, {} FROM journal WHERE first >= ? ORDER BY first LIMIT 8"
 _DROP_ENTRIES = "DELETE FROM journal WHERE first IN (SELECT first FROM journal WHERE first <= ?1 AND last <= ?1 ORDER BY first LIMIT ?2)"
 _DROP_PARTS = "DELETE FROM parts WHERE rowid IN (SELECT rowid FROM parts WHERE id NOT IN (SELECT id FROM snapshots) LIMIT 1)"
 _DROP_SNAPSHOTS = "DELETE FROM snapshots WHERE id <= ? AND id NOT IN (SELECT id FROM snapshots WHERE whole ORDER BY place DESC LIMIT 2)"
@@ -61,7 +72,7 @@ class SqliteStore:
         self._is_full = False
         self._last = -1
         self._known = 0
-        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
 
     # --- opening and closing
 
@@ -147,35 +158,48 @@ class SqliteStore:
         with self._lock:
             with self._writing(durable) as connection:
                 start = max(batch.first, self._last + 1)
-                rows = [self._row(at, batch.entries[at - batch.first : at - batch.first + ROW]) for at in range(start, last + 1, ROW)]
-                connection.executemany("INSERT INTO journal (first, last, crc, entries) VALUES (?, ?, ?, ?)", rows)
+                rows = [self._row(batch, at - batch.first) for at in range(start, last + 1, ROW)]
+                connection.executemany("INSERT INTO journal (first, last, crc, entries, lines) VALUES (?, ?, ?, ?, ?)", rows)
                 connection.executemany(_CURSOR, batch.cursors.items())
                 connection.executemany(_AUDIT, [[getattr(each, name) for name in Audit.__struct_fields__] for each in batch.audit])
             if batch.entries:
                 self._last = max(self._last, last)
 
-    def _row(self, first: int, entries: list[Entry]) -> tuple[int, int, int, bytes]:
-        data = self._compressor.compress(encode_entries(entries))
-        return first, first + len(entries) - 1, zlib.crc32(data), data
+    def _row(self, batch: Batch, start: int) -> tuple[int, int, int, bytes, bytes | None]:
+        entries, lines = batch.entries[start : start + ROW], batch.lines[start : start + ROW]
+        data, first = self._compressor.compress(encode_entries(entries)), batch.first + start
+        return first, first + len(entries) - 1, zlib.crc32(data), data, self._pack(lines) if any(lines) else None
+
+    def _pack(self, lines: list[str]) -> bytes:
+        return self._compressor.compress(encode_lines(lines))
 
     def entries_after(self, place: int) -> Iterator[tuple[int, Entry]]:
         """The journal's entries behind a place, each with its own, in order. Raises DamagedError, and StoreError."""
+        for batch in self._after(place, "NULL"):
+            yield from enumerate(batch.entries, batch.first)
+
+    def batches_after(self, place: int) -> Iterator[Batch]:
+        """The journal behind a place, with its log lines, a batch for each row. Raises DamagedError, and StoreError."""
+        yield from self._after(place, "lines")
+
+    def _after(self, place: int, lines: str) -> Iterator[Batch]:
         with self._reading() as connection:
             found = connection.execute("SELECT max(first) FROM journal WHERE first <= ?", (place,)).fetchone()[0]
             start = found or 0
-            while rows := self._rows(connection, max(start, place + 1), start):
-                for first, last, crc, data in rows:
+            while rows := self._rows(connection, max(start, place + 1), start, lines):
+                for first, last, crc, data, packed in rows:
                     if last > place:
                         entries = self._entries(first, last, crc, data)
                         skipped = max(0, place + 1 - first)
-                        yield from enumerate(entries[skipped:], first + skipped)
+                        texts = _unpack(packed, len(entries))
+                        yield Batch(first=first + skipped, entries=entries[skipped:], lines=texts[skipped:])
                 start = rows[-1][1] + 1
 
-    def _rows(self, connection: sqlite3.Connection, next_place: int, start: int) -> list[tuple[int, int, int, bytes]]:
+    def _rows(self, connection: sqlite3.Connection, next_place: int, start: int, lines: str) -> list[tuple[int, int, int, bytes, bytes | None]]:
         """The next few rows. A statement left open would keep the write-ahead log from being taken in."""
-        found: list[tuple[int, int, int, bytes]] = []
+        found: list[tuple[int, int, int, bytes, bytes | None]] = []
         try:
-            found.extend(connection.execute(_ROWS, (start,)))
+            found.extend(connection.execute(_ROWS.format(lines), (start,)))
         except sqlite3.DatabaseError as wrong:
             if wrong.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
                 raise
@@ -195,6 +219,18 @@ class SqliteStore:
             raise DamagedError(f"the journal in {self.path} is damaged at entries {first} to {last}: {wrong}", first, last) from wrong
         return entries
 
+    def forget_lines(self, about: Callable[[Entry, str], bool]) -> int:
+        """Blanks the log lines for which ``about`` holds, a row at a time; how many. Raises StoreError."""
+        many = 0
+        for batch in self.batches_after(0):
+            gone = [at for at, line in enumerate(batch.lines) if line and about(batch.entries[at], line)]
+            if gone:
+                lines = ["" if at in set(gone) else line for at, line in enumerate(batch.lines)]
+                with self._step() as connection:
+                    connection.execute("UPDATE journal SET lines = ? WHERE first = ?", (self._pack(lines), batch.first))
+                many += len(gone)
+        return many
+
     # --- snapshots
 
     def snapshot(self, place: int) -> bytes:
@@ -211,7 +247,7 @@ class SqliteStore:
         except (ValueError, zstandard.ZstdError) as wrong:
             raise StoreError(f"the snapshot at entry {place} in {self.path} is damaged: {wrong}") from wrong
 
-    def save_snapshot(self, place: int, data: bytes, base: int | None = None) -> bool:
+    def save_snapshot(self, place: int, data: bytes, base: int | None = None, keep: int | None = None) -> bool:
         """Keeps a snapshot and the one before it, and the journal behind the older. Returns whether it was kept. Raises StoreError."""
         packed = zstandard.ZstdCompressor(level=3).compress(data)
         parts = [packed[at : at + PART] for at in range(0, len(packed), PART)]
@@ -224,7 +260,7 @@ class SqliteStore:
         with self._step(durable=True) as connection:
             kept = _finish(connection, number, place, base)
             self._last = max(self._last, _last(connection))
-        self._tidy()
+        self._tidy(keep)
         return kept
 
     @contextmanager
@@ -234,13 +270,13 @@ class SqliteStore:
         with self._lock, self._writing(durable) as connection:
             yield connection
 
-    def _tidy(self) -> None:
+    def _tidy(self, keep: int | None) -> None:
         """Drops what no kept snapshot needs, in slices, and gives room back to the disk where more than half of the file is free."""
         self._repeat(_DROP_PARTS, ())
         with self._reading() as connection:
             places = _places(connection)
         if len(places) > 1:
-            self._repeat(_DROP_ENTRIES, (places[-1], SLICE))
+            self._repeat(_DROP_ENTRIES, (places[-1] if keep is None else min(keep, places[-1]), SLICE))
         with self._reading() as connection:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             free = connection.execute("PRAGMA freelist_count").fetchone()[0]
@@ -265,6 +301,23 @@ class SqliteStore:
             found = connection.execute(asked, (before or 1 << 62, limit)).fetchall()
         names = Audit.__struct_fields__
         return [(number, Audit(**dict(zip(names, line, strict=True)))) for number, *line in found]
+
+    def audit_at(self, at: int) -> list[Audit]:
+        """The lines of the audit trail that carry this very time."""
+        with self._reading() as connection:
+            found = connection.execute("SELECT at, who, action, subject, before, after, reason FROM audit WHERE at = ?", (at,)).fetchall()
+        return [Audit(**dict(zip(Audit.__struct_fields__, line, strict=True))) for line in found]
+
+
+def _unpack(packed: bytes | None, many: int) -> list[str]:
+    """The log lines of a row; none where they are damaged: they are there to be shown, and nothing hangs on them."""
+    if not packed:
+        return []
+    try:
+        found = decode_lines(zstandard.ZstdDecompressor().decompress(packed))
+    except (ValueError, zstandard.ZstdError):
+        return []
+    return found if len(found) == many else []
 
 
 def _last(connection: sqlite3.Connection) -> int:

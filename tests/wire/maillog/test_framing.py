@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.wire.maillog.framing import REPEATED, frame
+from gatepost.wire.maillog.framing import REPEATED, frame, readable
 
 PARTS = ("mx", "postfix/smtpd", "10", "connect from a[192.0.2.7]")
 
@@ -37,6 +37,15 @@ def test_every_form_of_syslog_has_the_same_parts(line: str) -> None:
 
 def journal(**fields: object) -> str:
     return json.dumps({"__REALTIME_TIMESTAMP": "1795521600000001", "_HOSTNAME": "mx", "SYSLOG_IDENTIFIER": "postfix/smtpd", "_PID": "10", **fields})
+
+
+def test_a_person_reads_what_syslog_would_have_written() -> None:
+    assert (
+        readable(journal(MESSAGE="connect from a[192.0.2.7]")) == "2026-11-24T12:00:00.000001+00:00 mx postfix/smtpd[10]: connect from a[192.0.2.7]"
+    )
+    assert readable(journal(MESSAGE="x", __REALTIME_TIMESTAMP=str((1 << 60) - 1))).startswith("9999-12-31T23:59:59.999999+00:00 mx")
+    for as_it_is in ("Nov 24 12:00:00 mx postfix/smtpd[10]: x", "{", journal()):
+        assert readable(as_it_is) == as_it_is
 
 
 def test_journald() -> None:

@@ -67,7 +67,8 @@ class Lifted(Struct, frozen=True, kw_only=True):
     """The deny entry that still keeps it out: lists are not lifted."""
 
 
-def _block(decision: Decision) -> Block:
+def block_of(decision: Decision) -> Block:
+    """A decision as lists show it."""
     return Block(
         number=decision.number,
         subject=decision.subject.text,
@@ -87,7 +88,7 @@ def _block(decision: Decision) -> Block:
 def list_blocks(desk: Desk, watched: bool = False) -> list[Block]:
     """What stands now, the newest first; with ``watched`` also what only would have been held."""
     found = desk.guard.standing.decisions(desk.now())
-    return [_block(each) for each in reversed(found) if each.holds or watched]
+    return [block_of(each) for each in reversed(found) if each.holds or watched]
 
 
 async def add_block(desk: Desk, who: Who, asked: AddBlock) -> Block:
@@ -105,7 +106,7 @@ async def add_block(desk: Desk, who: Who, asked: AddBlock) -> Block:
     subject, now = subject_of(desk, asked.prefix), desk.now()
     deed = Hold(now, subject, now + asked.hold_for.us, protocols, asked.reason)
     effects = await desk.do(deed, who, "blocks.add", subject.text, after=asked, reason=asked.reason)
-    return next(_block(each.decision) for each in effects if isinstance(each, Impose))
+    return next(block_of(each.decision) for each in effects if isinstance(each, Impose))
 
 
 async def unblock(desk: Desk, who: Who, asked: Unblock) -> Lifted:
@@ -113,13 +114,13 @@ async def unblock(desk: Desk, who: Who, asked: Unblock) -> Lifted:
     subject = subject_of(desk, asked.subject)
     now = desk.now()
     until = now + asked.grace.us if asked.grace.us else 0
-    held = [_block(each) for each in desk.guard.standing.about(name_of(subject), now)]
+    held = [block_of(each) for each in desk.guard.standing.about(name_of(subject), now)]
     effects = await desk.do(Lift(now, subject, until), who, "unblock", subject.text, held or None, asked)
     return Lifted(released=_released(effects), grace_until=until, denied=_denied(desk, subject))
 
 
 def _released(effects: Iterable[Effect]) -> list[Block]:
-    return [_block(each.decision) for each in effects if isinstance(each, Release)]
+    return [block_of(each.decision) for each in effects if isinstance(each, Release)]
 
 
 def _denied(desk: Desk, subject: Subject) -> Entry | None:

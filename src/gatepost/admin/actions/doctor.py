@@ -35,6 +35,15 @@ CURES = {
 """What feeds a rule that is not fed, by the daemon that is there and the kind of fact."""
 
 
+CURES_OF_DROPS = {
+    "stranger": "list who may send in [[syslog]] senders, or keep others away",
+    "too many connections": "raise connections, or connections_of_one, in [[syslog]]",
+    "buffer full": "raise net.core.rmem_max, or send by TCP",
+    "suppressed by journald": "LogRateLimitIntervalSec=0 in the mail daemon's unit",
+}
+"""What ends that an inlet drops something, by the reason."""
+
+
 async def doctor(desk: Desk) -> list[Finding]:
     """Looks at everything, and tries out what can be tried; the worst first."""
     now = status(desk)
@@ -116,6 +125,10 @@ def _source(source: Source, now: int) -> list[Finding]:
     if source.lines > ENOUGH and source.understood < 0.9:
         said = f"only {source.understood:.0%} of its mail lines are understood"
         found.append(Finding(what=source.name, verdict="look", said=said, cure="gatepost parse FILE shows which are not"))
+    if source.dropped:
+        said = "dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in source.dropped.items())
+        cures = {reason: CURES_OF_DROPS[reason] for reason in source.dropped if reason in CURES_OF_DROPS}
+        found.append(Finding(what=source.name, verdict="look", said=said, cure="; ".join(cures.values())))
     return found
 
 

@@ -74,6 +74,10 @@ def _families(desk: Desk) -> Iterator[Family]:
     for name, text, field in _OF_DROPS:
         drops = [((each.name, told.ports, told.why), float(getattr(told, field))) for each in now.mirrors for told in each.dropped]
         yield name, text, ("mirror", "ports", "why"), drops
+    channels = desk.channels()
+    for name, text, field in _OF_CHANNELS:
+        yield name, text, ("channel",), [((each.name,), float(getattr(each, field))) for each in channels]
+    yield "channel_failing", "1 while the last try failed.", ("channel",), [((each.name,), float(bool(each.failing_since))) for each in channels]
 
 
 _OF_SOURCES = (
@@ -99,4 +103,10 @@ _OF_STORE = (
     ("journal_written_total", "Entries written.", "written"),
     ("journal_failures_total", "How often the store refused.", "failures"),
     ("journal_dropped_total", "Entries lost because the store failed for too long.", "dropped"),
+)
+_OF_CHANNELS = (
+    ("channel_sent_total", "Messages that a channel handed over.", "sent"),
+    ("channel_failures_total", "Tries that failed.", "failures"),
+    ("channel_dropped_total", "Notices and messages that were let go.", "dropped"),
+    ("channel_waiting", "Messages that wait to be handed over.", "waiting"),
 )

@@ -10,6 +10,7 @@ from gatepost.admin.desk import Desk, Source
 from gatepost.core.counters import KIND_OF
 from gatepost.core.facts import Held, kind_name
 from gatepost.pipeline.mirrors import MirrorState
+from gatepost.pipeline.recall import Counts
 
 
 class Feed(Struct, frozen=True, kw_only=True):
@@ -70,6 +71,8 @@ class Status(Struct, frozen=True, kw_only=True):
     feeds: list[Feed]
     dropped: dict[str, int]
     """What was dropped to stay within limits, or came too late."""
+    history: Counts | None = None
+    """How the keeper is doing; null where none runs."""
     entries: int
     """Entries of the deny and allow lists, the own ones included."""
 
@@ -86,17 +89,7 @@ def status(desk: Desk) -> Status:
     facts: dict[str, int] = {}
     for (kind, _), count in guard.stats.facts.items():
         facts[kind_name(kind.__name__)] = facts.get(kind_name(kind.__name__), 0) + count
-    mirrors = [mirror.state() for mirror in guard.mirrors]
-    sources = list(desk.sources())
-    problems = [
-        *desk.problems(),
-        *(f"{source.name}: {source.problem}" for source in sources if source.problem),
-        *(f"{mirror.name}: {mirror.problem}" for mirror in mirrors if mirror.problem),
-        *desk.unresolved.values(),
-    ]
-    store = _store(desk)
-    if store.problem and not any(store.problem in problem for problem in problems):
-        problems.append(f"state: {store.problem}")
+    problems = problems_of(desk)
     return Status(
         ok=not problems,
         problems=problems,
@@ -107,12 +100,13 @@ def status(desk: Desk) -> Status:
         decisions=decisions,
         watched=len(standing) - len(holding),
         paused_until=engine.paused_until if engine.paused_until > now else 0,
-        sources=sources,
-        mirrors=mirrors,
-        store=store,
+        sources=list(desk.sources()),
+        mirrors=[mirror.state() for mirror in guard.mirrors],
+        store=_store(desk),
         names=_names(desk),
         feeds=_feeds(desk),
         dropped=dict(engine.pressure),
+        history=desk.recall.counts() if desk.recall else None,
         entries=len(engine.lists.entries),
     )
 
@@ -135,6 +129,22 @@ def _names(desk: Desk) -> list[Name]:
         if entry.name:
             found.setdefault(entry.name, []).extend([entry.prefix] if entry.prefix else [])
     return [Name(name=name, addresses=addresses, problem=desk.unresolved.get(name, "")) for name, addresses in found.items()]
+
+
+def problems_of(desk: Desk) -> list[str]:
+    """What needs attention: who has it, a colon, and what it is."""
+    mirrors = [mirror.state() for mirror in desk.guard.mirrors]
+    found = [
+        *desk.problems(),
+        *(f"{source.name}: {source.problem}" for source in desk.sources() if source.problem),
+        *(f"{mirror.name}: {mirror.problem}" for mirror in mirrors if mirror.problem),
+        *desk.unresolved.values(),
+        *(f"channel {channel.name}: {channel.problem}" for channel in desk.channels() if channel.problem),
+    ]
+    store = _store(desk)
+    if store.problem and not any(store.problem in problem for problem in found):
+        found.append(f"state: {store.problem}")
+    return found
 
 
 def _feeds(desk: Desk) -> list[Feed]:

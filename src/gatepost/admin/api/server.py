@@ -16,10 +16,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gatepost.admin.actions import access, blocks, lists, rules
+from gatepost.admin.actions import access, blocks, channels, lists, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
+from gatepost.admin.actions.top import top
+from gatepost.admin.actions.why import forget, why
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
 from gatepost.core.faults import BadInputError
@@ -136,6 +138,10 @@ async def _status(desk: Desk, who: Who, request: Request) -> Any:
     return status(desk)
 
 
+async def _top(desk: Desk, who: Who, request: Request) -> Any:
+    return top(desk)
+
+
 async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
     return await doctor(desk)
 
@@ -232,6 +238,22 @@ async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
     return PlainTextResponse(rules.export_rules(desk), media_type="application/toml")
 
 
+async def _channels(desk: Desk, who: Who, request: Request) -> Any:
+    return channels.list_channels(desk)
+
+
+async def _test_channel(desk: Desk, who: Who, request: Request) -> Any:
+    return await channels.test_channel(desk, request.path_params["name"])
+
+
+async def _why(desk: Desk, who: Who, request: Request) -> Any:
+    return await why(desk, request.query_params.get("subject", ""))
+
+
+async def _forget(desk: Desk, who: Who, request: Request) -> Any:
+    return await forget(desk, who, request.query_params.get("subject", ""))
+
+
 async def _audit(desk: Desk, who: Who, request: Request) -> Any:
     limit, before = _number(request, "limit", 100), _number(request, "before", 0)
     return [{"number": number, "audit": line} for number, line in desk.store.audit(min(limit, 1000), before)]
@@ -247,6 +269,7 @@ def _number(request: Request, name: str, default: int) -> int:
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/metrics", _metrics),
     ("GET", "/api/v1/status", _status),
+    ("GET", "/api/v1/top", _top),
     ("GET", "/api/v1/doctor", _doctor),
     ("GET", "/api/v1/blocks", _blocks),
     ("POST", "/api/v1/blocks", _add_block),
@@ -267,5 +290,9 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/rules/{name}/reset", _reset_rule),
     ("POST", "/api/v1/rules/{name}/mode", _mode),
     ("POST", "/api/v1/presets/{preset}", _preset),
+    ("GET", "/api/v1/channels", _channels),
+    ("POST", "/api/v1/channels/{name}/test", _test_channel),
+    ("GET", "/api/v1/why", _why),
+    ("DELETE", "/api/v1/history", _forget),
     ("GET", "/api/v1/audit", _audit),
 )

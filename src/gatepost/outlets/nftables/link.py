@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from gatepost.outlets.nftables.messages import Reply, Request, frame, reply
@@ -26,6 +27,8 @@ class Link:
     """The helper, seen from the main process."""
 
     def __init__(self) -> None:
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when a worker is gone: who asks again at once has the next one before the keeper can be gone too."""
         self._control: socket.socket | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
         self._worker: _Worker | None = None
@@ -68,7 +71,7 @@ class Link:
             self.close()
             raise
         loop = asyncio.get_running_loop()
-        _, worker = await loop.create_unix_connection(_Worker, sock=handed)
+        _, worker = await loop.create_unix_connection(lambda: _Worker(self.on_lost), sock=handed)
         self.started += 1
         return worker
 
@@ -114,7 +117,8 @@ def _resolve(ready: asyncio.Future[None]) -> None:
 class _Worker(asyncio.Protocol):
     """A connection to a worker: requests go out, answers come back in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_lost: Callable[[], None]) -> None:
+        self.on_lost = on_lost
         self._asked: deque[asyncio.Future[Reply]] = deque()
         self._data = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -142,6 +146,7 @@ class _Worker(asyncio.Protocol):
             if not waiting.done():
                 waiting.set_exception(LinkLostError("the helper process died"))
         self._asked.clear()
+        self.on_lost()
 
     def ask(self, message: Request) -> "asyncio.Future[Reply]":
         """Sends a request; the future is its answer."""

@@ -54,6 +54,7 @@ class NftablesMirror:
         self, settings: NftablesSettings, standing: Standing, now: Callable[[], int], own: Iterable[str] = (), link: Link | None = None
     ) -> None:
         self.link = link or Link()
+        self.link.on_lost = self._look_now
         self.retry_seconds = 30.0
         self._settings = settings
         self._standing = standing
@@ -166,6 +167,12 @@ class NftablesMirror:
         for waiting in ready:
             if not waiting.done():
                 waiting.set_result(None)
+
+    def _look_now(self) -> None:
+        """The helper's worker is gone: the next one is hired by looking at what stands."""
+        if not self._observing:
+            self._next_look = 0.0
+            self._wake.set()
 
     async def _pause(self) -> None:
         """Waits for a mark or for the time of the next look or try."""

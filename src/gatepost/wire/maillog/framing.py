@@ -8,11 +8,12 @@ Limits: a form is chosen by its shape alone; a program that is no mail daemon an
 """
 
 import re
+from datetime import timedelta
 
 import msgspec
 from msgspec import Struct
 
-from gatepost.wire.maillog.stamps import ISO
+from gatepost.wire.maillog.stamps import EPOCH, ISO
 
 
 class Framed(Struct, gc=False):
@@ -49,6 +50,9 @@ _TAGGED = re.compile(r"[A-Za-z0-9._:%-]{1,255} [A-Za-z0-9._/-]{1,128}\[[0-9]{1,1
 _LAST_REPEATED = re.compile(r"last message repeated [0-9]{1,9} times?")
 _LEVEL = re.compile(r"(Info|Warning|Error|Fatal|Panic|Debug): ")
 _EXIM_PID = re.compile(r"\[([0-9]{1,10})\] ")
+
+_LAST = 253_402_300_799_999_999
+"""The end of the year 9999, the last that has a date."""
 
 REPEATED = "last message repeated"
 """The tag of a line that tells of the line before it again."""
@@ -159,6 +163,16 @@ def _journald(line: str) -> Framed | None:
     if text is None or tag is None or not 0 <= at < 1 << 60:
         return None
     return Framed(at, entry.HOSTNAME, tag[1], entry.SYSLOG_PID or entry.PID, text)
+
+
+def readable(line: str) -> str:
+    """A line as a person reads it: an entry of the journal as syslog would have written it, any other as it is."""
+    framed = _journald(line) if line[:1] == "{" else None
+    if framed is None or not isinstance(framed.stamp, int):
+        return line
+    stamp = (EPOCH + timedelta(microseconds=min(framed.stamp, _LAST))).isoformat()
+    process = f"{framed.tag}[{framed.pid}]" if framed.pid else framed.tag
+    return f"{stamp} {framed.host} {process}: {framed.message}"
 
 
 def _bare(line: str, daemon: str) -> Framed | None:

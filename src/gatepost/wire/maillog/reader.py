@@ -85,6 +85,8 @@ class Reader:
         self._processes: Recent[tuple[str, str, str], Process | None] = Recent(PROCESSES)
         self._origins: Recent[str, Process | None] = Recent(PROCESSES)
         """Processes by the text between the stamp and the first ``: ``: the short way to what `_processes` has."""
+        self.daemons: dict[tuple[str, str], None] = {}
+        """The hosts and daemons (postfix, dovecot, exim) whose lines were read since the start."""
         self._edge = 15
         """Where the stamp of the form seen last ends."""
         self._previous = ""
@@ -197,8 +199,10 @@ class Reader:
         if host is None:
             host = Host(framed.host, self._default_domain, self._domains)
             self._hosts.put(framed.host, host)
-        found = next((process for grammar in GRAMMARS if (process := grammar(host, framed.tag)) is not None), None)
+        found, name = next(((process, grammar.__module__) for grammar in GRAMMARS if (process := grammar(host, framed.tag)) is not None), (None, ""))
         if found is not None:
+            if len(self.daemons) < HOSTS:
+                self.daemons[framed.host, name.rpartition(".")[2]] = None
             found.shared = not framed.pid
         self._processes.put(key, found)
         return found
