@@ -17,7 +17,7 @@ from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.journal import Journal
-from gatepost.pipeline.mirrors import MirrorState
+from gatepost.pipeline.mirrors import MirrorState, Proof
 from gatepost.pipeline.order import Order
 from gatepost.stores.contract import Audit
 from gatepost.stores.memory import MemoryStore
@@ -36,6 +36,7 @@ class Recorder:
         self.effects: list[Effect] = []
         self.lists = 0
         self.seen = MirrorState(name="nftables")
+        self.proof = Proof(works=True, said="it really drops")
 
     def mark(self, effects: Iterable[Effect]) -> None:
         """Records effects."""
@@ -54,6 +55,10 @@ class Recorder:
     def state(self) -> MirrorState:
         """How it is doing, as the test says."""
         return self.seen
+
+    async def prove(self) -> Proof:
+        """What the test says."""
+        return self.proof
 
     def names(self) -> list[str]:
         """The kinds of the effects, in their order."""

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gatepost.admin.api.serve import listen, serve
+from gatepost.admin.api.listen import listen
+from gatepost.admin.api.serve import serve
 from gatepost.admin.api.server import application
 from tests.admin.desks import Bench, bench
 

@@ -116,9 +116,18 @@ class TestRelay:
         assert "(--confirm-relay)" in _refused(made, "allow", prefix, relay=True)
         assert _add(made, "allow", prefix, relay=True, confirm_relay=True).relay
 
-    @pytest.mark.parametrize("prefix", ["8.8.8.0/24", "2600:1:2:3::/64", "8.8.8.8"])
+    @pytest.mark.parametrize("prefix", ["8.8.8.0/24", "2600:1:2:3::/64", "8.8.8.8", "203.0.113.7", "100.64.0.1"])
     def test_others_do_not(self, made: Bench, prefix: str) -> None:
         assert _add(made, "allow", prefix, relay=True).relay
+
+    def test_the_gateway_does(self, made: Bench) -> None:
+        for prefix in ("198.51.100.254", "198.51.100.0/24"):
+            assert "this host's gateway" in _refused(made, "allow", prefix, relay=True)
+
+    @pytest.mark.parametrize("verb", ["allow", "deny"])
+    def test_who_may_not_relay_may_be_many(self, made: Bench, verb: str) -> None:
+        assert _add(made, verb, "203.0.112.0-203.0.114.255").prefix == "203.0.112.0-203.0.114.255"
+        assert _add(made, verb, "2001:db8::-2001:db8:0:5:ffff:ffff:ffff:ffff").verb == verb
 
 
 class TestOwn:

@@ -59,6 +59,12 @@ def test_a_hold_that_covers_an_allow_entry_or_lies_in_one_is_refused(made: Bench
     harm.check_hold(prefixes("203.0.113.7")[0], ["imap"])
 
 
+def test_an_entry_for_relaying_alone_is_not_shut_out_unseen(made: Bench) -> None:
+    _allow(made, "203.0.113.7", detection=False, relay=True)
+    with pytest.raises(BadInputError, match=r"would shut out the allow entry 203.0.113.7"):
+        Harm(made.desk, ADMIN).check_hold(prefixes("203.0.113.0/24")[0])
+
+
 def test_a_logins_only_entry_does_not_go_before_a_hold_in_it(made: Bench) -> None:
     _allow(made, "203.0.113.0/24", logins=True)
     Harm(made.desk, ADMIN).check_hold(prefixes("203.0.113.7")[0])

@@ -1,15 +1,22 @@
 """What the doctor finds, and which cure it names."""
 
+import os
+from pathlib import Path
+
+import pytest
+
 from gatepost.admin.actions.blocks import PauseFor, pause
-from gatepost.admin.actions.doctor import Finding, doctor
+from gatepost.admin.actions.doctor import doctor
+from gatepost.admin.actions.finding import Finding
 from gatepost.admin.actions.rules import adopt_preset, set_mode
-from gatepost.admin.desk import Source
+from gatepost.admin.desk import Desk, Source
 from gatepost.core.spans import HOUR, SECOND, Span
+from gatepost.pipeline.mirrors import Proof
 from tests.admin.desks import ADMIN, ATTACKER, Bench, do
 
 
 def _found(made: Bench, what: str) -> list[Finding]:
-    return [each for each in doctor(made.desk) if each.what == what]
+    return [each for each in do(doctor(made.desk)) if each.what == what]
 
 
 def _source(made: Bench, **more: object) -> None:
@@ -18,15 +25,18 @@ def _source(made: Bench, **more: object) -> None:
 
 
 def test_the_worst_stands_first(made: Bench) -> None:
-    verdicts = [each.verdict for each in doctor(made.desk)]
+    verdicts = [each.verdict for each in do(doctor(made.desk))]
     assert verdicts == sorted(verdicts, key=["bad", "look", "well"].index)
-    assert (doctor(made.desk)[0].what, doctor(made.desk)[0].verdict) == ("inlets", "bad")
+    assert (do(doctor(made.desk))[0].what, do(doctor(made.desk))[0].verdict) == ("inlets", "bad")
 
 
 def test_a_log_that_is_well(made: Bench) -> None:
     _source(made)
     (found,) = _found(made, "mail.log")
-    assert (found.verdict, found.said) == ("well", "1,000 lines, 400 facts, 0 bytes behind")
+    assert (found.verdict, found.said) == ("well", "1,000 lines, 400 facts, the newest line 0 s old, 0 bytes behind")
+    _source(made, last_client="203.0.113.7", last=made.at - 3 * SECOND, lag_bytes=9)
+    (found,) = _found(made, "mail.log")
+    assert found.said == "1,000 lines, 400 facts, the last about 203.0.113.7, the newest line 3 s old, 9 bytes behind"
 
 
 def test_a_log_that_cannot_be_read_is_told_once_under_its_name(made: Bench) -> None:
@@ -74,6 +84,48 @@ def test_a_mirror_that_lags_or_does_not_work(made: Bench) -> None:
     assert [(each.verdict, each.said) for each in _found(made, "nftables")] == [("bad", "no rights")]
 
 
+def test_whether_it_really_drops_is_tried_out(made: Bench) -> None:
+    assert [(each.verdict, each.said) for each in _found(made, "nftables, tried out")] == [("well", "it really drops")]
+    made.mirror.proof = Proof(works=False, said="nothing is dropped", cure="restart")
+    assert [(each.verdict, each.cure) for each in _found(made, "nftables, tried out")] == [("bad", "restart")]
+    made.mirror.proof = Proof(works=None, said="loopback is down", cure="ip link set lo up")
+    assert [each.verdict for each in _found(made, "nftables, tried out")] == ["look"]
+    made.mirror.seen.working = False
+    assert _found(made, "nftables, tried out") == []
+
+
+def test_a_clock_that_was_set(made: Bench) -> None:
+    steady = [made.at]
+    made.desk = Desk(made.guard, made.store, made.now, steady=lambda: steady[0])
+    steady[0] += HOUR
+    made.at += HOUR
+    assert _found(made, "clock") == []
+    made.at -= 60 * SECOND
+    (found,) = _found(made, "clock")
+    assert (found.verdict, "set back by 60 s" in found.said) == ("look", True)
+    made.at += 180 * SECOND
+    assert "set forward by 120 s" in _found(made, "clock")[0].said
+
+
+@pytest.mark.parametrize(
+    ("behind", "lag", "told"), [(7200, 0, True), (7200, 10, False), (7203, 0, True), (4321, 0, False), (900, 0, False), (3, 0, False)]
+)
+def test_stamps_of_another_zone(made: Bench, tmp_path: Path, behind: int, lag: int, told: bool) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text("a line")
+    os.utime(log, (made.at / SECOND, made.at / SECOND))
+    _source(made, name=str(log), last=made.at - behind * SECOND, lag_bytes=lag)
+    found = [each for each in _found(made, str(log)) if "timezone" in each.cure]
+    assert ([each.said.startswith("its stamps are 2 hours behind") for each in found]) == [True] * told
+
+
+def test_the_folder_of_the_state_and_the_socket_are_looked_at(made: Bench, tmp_path: Path) -> None:
+    made.desk.state, made.desk.socket = tmp_path, tmp_path / "api.sock"
+    os.chmod(tmp_path, 0o700)
+    assert [each.verdict for each in _found(made, str(tmp_path))] == ["well"]
+    assert [each.verdict for each in _found(made, str(tmp_path / "api.sock"))] == ["bad"]
+
+
 def test_what_is_not_fed_names_the_line_that_cures_it(made: Bench) -> None:
     made.connect(many=3)
     (fed,), (hungry,) = _found(made, "connected on smtp"), _found(made, "session_ended on smtp")
@@ -86,7 +138,7 @@ def test_what_is_not_fed_names_the_line_that_cures_it(made: Bench) -> None:
 
 def test_rules_that_count_holds_wait_for_no_inlet(made: Bench) -> None:
     do(adopt_preset(made.desk, ADMIN, "strict"))
-    assert not [each for each in doctor(made.desk) if "held" in each.what]
+    assert not [each for each in do(doctor(made.desk)) if "held" in each.what]
 
 
 def test_a_pause_is_worth_a_look(made: Bench) -> None:

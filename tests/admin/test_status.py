@@ -1,14 +1,16 @@
 """One picture of how the guard is doing."""
 
 import pytest
+from msgspec import structs
 
 from gatepost.admin.actions.blocks import AddBlock, PauseFor, add_block, pause
 from gatepost.admin.actions.rules import adopt_preset, set_mode
 from gatepost.admin.actions.status import status
 from gatepost.admin.desk import Source
+from gatepost.core.facts import Connected
 from gatepost.core.spans import DAY, HOUR, Span
 from gatepost.stores.contract import Batch, StoreError
-from tests.admin.desks import ADMIN, Bench, do
+from tests.admin.desks import ADMIN, ATTACKER, Bench, do
 
 
 def test_a_quiet_guard(made: Bench) -> None:
@@ -33,6 +35,15 @@ def test_decided_by_rule_and_by_hand(made: Bench) -> None:
     assert (found.place, found.store.written) == (102, 102)
     fed = {(feed.rule, feed.protocol): (feed.facts, feed.last) for feed in found.feeds}
     assert (fed["dos", "smtp"], fed["dos", "imap"]) == ((50, made.at), (0, 0))
+
+
+def test_which_inlet_feeds_a_rule(made: Bench) -> None:
+    fact = Connected(made.at, "mx", "smtp", "", ATTACKER)
+    for inlet in ("logfile:/var/log/mail.log", "logfile:/var/log/other.log", "logfile:/var/log/mail.log"):
+        made.guard.report([fact], inlet, b"")
+    made.guard.report([structs.replace(fact, protocol="imap", evidence_only=True)], "logfile:/var/log/mail.log", b"")
+    fed = {(feed.rule, feed.protocol): feed.inlets for feed in status(made.desk).feeds}
+    assert (fed["dos", "smtp"], fed["dos", "imap"]) == (["/var/log/mail.log", "/var/log/other.log"], [])
 
 
 def test_a_pause_shows_until_it_ends(made: Bench) -> None:

@@ -102,3 +102,9 @@ def test_a_terminal_without_unicode_sees_escapes(tmp_path: Path) -> None:
     ran = run("replay", "log", where=tmp_path, PYTHONIOENCODING="ascii", COLUMNS="80")
     assert ran.code == 0
     assert r"\u2026" in ran.out
+
+
+def test_a_daemon_waits_for_no_other_command() -> None:
+    heavy = ("rich", "starlette", "uvicorn")
+    code = f"import sys, gatepost.cli, gatepost.cli.run, gatepost.app.daemon; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

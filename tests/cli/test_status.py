@@ -1,5 +1,7 @@
 """``gatepost status`` and ``doctor`` against a real guard."""
 
+import re
+
 import pytest
 
 from gatepost.admin.desk import Source
@@ -42,6 +44,10 @@ def test_json_is_what_the_api_answers(gatepost: Live, command: str) -> None:
     ran, asked = gatepost(command, "--json").json, gatepost.api.ask("GET", f"/api/v1/{command}").json
     if command == "status":
         del ran["now"], asked["now"]
+    else:
+        (clock,) = (each for each in ran if each["what"] == "clock")  # the command line asks the kernel itself
+        ran.remove(clock)
+        assert clock["verdict"] in ("well", "look")
     assert ran == asked
 
 
@@ -50,7 +56,7 @@ def test_the_doctor_names_what_is_bad_and_its_cure(gatepost: Live) -> None:
     assert ran.code == 1
     lines = ran.out.splitlines()
     assert lines[:2] == ["BAD   inlets: no log is read", '      cure: name one in gatepost.toml: [[logfile]] path = "/var/log/mail.log"']
-    assert lines[-1].startswith("1 bad, 7 to look at, ")
+    assert re.match("1 bad, [78] to look at, ", lines[-1]), "this host's clock may be worth a look too"
 
 
 def test_what_is_worth_a_look_is_no_failure(gatepost: Live) -> None:

@@ -69,7 +69,7 @@ def test_the_command_is_there_and_has_the_options_that_are_shown(page: str, line
     command: click.Command = gatepost
     for word in shlex.split(line)[1:]:
         if isinstance(command, click.Group) and not word.startswith("-"):
-            known = command.commands.get(word.rstrip(",.;:)"))
+            known = command.get_command(click.Context(command), word.rstrip(",.;:)"))
             assert known is not None, f"{page}: {line}"
             command = known
         elif word.startswith("--"):

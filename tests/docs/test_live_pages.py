@@ -11,6 +11,7 @@ from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.api.server import CODES, ROUTES
 from gatepost.admin.desk import Source
 from gatepost.cli import gatepost
+from gatepost.pipeline.dropped import Dropped
 from gatepost.pipeline.messengers import ChannelState
 from tests.admin.desks import bench
 
@@ -32,6 +33,8 @@ def test_the_metrics() -> None:
         made.sources = [Source(name="mail.log", reading=True)]
         made.desk.channels = lambda: [ChannelState(name="admins", kind="mail", to="root")]
         made.connect()
+        made.lets_in()
+        made.mirror.seen.dropped = (Dropped("deny", "all", 1, 60),)
         there = {}
         for family in text_string_to_metric_families(metrics(made.desk)):
             name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -42,7 +45,7 @@ def test_the_metrics() -> None:
 
 @pytest.mark.parametrize("group", ["blocks", "access", "import"])
 def test_the_commands(group: str) -> None:
-    found = gatepost.commands[group]
+    found = gatepost.get_command(click.Context(gatepost), group)
     assert isinstance(found, click.Group)
     assert set(re.findall(rf"gatepost {group} (\w+)", _page("commands.md"))) == set(found.commands)
 

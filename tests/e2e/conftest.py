@@ -4,6 +4,7 @@ Job: start the servers, drive the campaign, keep the logs. Promise: one start an
 Limits: where something is missing, the tests that need it skip and say what.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.e2e import campaign, hosts, net, services
 from tests.e2e.capture import settle
+from tests.e2e.kernel import Site
 from tests.e2e.live import SHARED
 
 
@@ -70,3 +72,13 @@ def live_place(world: net.World) -> campaign.Place:
     """A mail host that a daemon can run on, and its clients."""
     _need("postfix", "dovecot")
     return campaign.Place(world.internet, hosts.MailHost(world, name=("mx7", 27), shared=SHARED))
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A host and its internet."""
+    if missing := net.lacking() or ("" if shutil.which("nft") else "the command nft is missing (package nftables)"):
+        pytest.skip(missing)
+    made = Site()
+    yield made
+    made.close()

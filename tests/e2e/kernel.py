@@ -11,7 +11,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import wraps
 from typing import Any
 
 from gatepost.core.access import Entry, own_entries
@@ -189,3 +190,17 @@ def inside(site: Site) -> Iterator[Callable[[Any], None]]:
         nft("flush", "ruleset")
         yield asyncio.run
         nft("flush", "ruleset")
+
+
+Test = Callable[..., Coroutine[Any, Any, None]]
+
+
+def in_kernel(test: Test) -> Callable[..., None]:
+    """Runs an asynchronous test inside the host's namespace."""
+
+    @wraps(test)
+    def run(site: Site, **given: Any) -> None:
+        with inside(site) as within:
+            within(asyncio.wait_for(test(site, **given), 60))
+
+    return run

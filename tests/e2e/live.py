@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatepost.cli.client import NoDaemonError, ask
+from gatepost.cli.client import ask
+from gatepost.cli.faults import NoDaemonError
 from gatepost.core.facts import Fact
 from gatepost.stores.sqlite import SqliteStore
 from tests.e2e.attackers import TLS_FROM_THE_START, Client, together
@@ -61,7 +62,7 @@ class Live:
     def configure(self, config: str) -> None:
         """Writes its configuration."""
         head = f'state = "{self.state}"\nsocket = "{self.socket}"\n'
-        self.machine.write(self.config, f'{head}{config}\n[nftables]\ntable = "{self.table}"\nread_back = 1\n{self.nftables}\n')
+        self.machine.write(self.config, f'{head}{config}\n[nftables]\ntable = "{self.table}"\n{self.nftables or "read_back = 1"}\n')
 
     # --- its life
 

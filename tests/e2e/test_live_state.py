@@ -4,6 +4,7 @@ Job: prove what the guard promises about its state, its kernel's side and its lo
 each crash, and facts against the number that was driven. Limits: as test_live.py.
 """
 
+import json
 import random
 import re
 import signal
@@ -321,6 +322,31 @@ def test_without_root_one_capability_is_enough_and_a_log_that_may_not_be_read_is
     hold_by_rule(guard, place, source)
     gets(place.at(source), 110, "silence")
     assert "CapEff:\t0000000000000000" in Path(f"/proc/{guard.pid}/status").read_text("ascii")
+
+
+def test_the_doctor_tries_out_that_a_block_drops_and_finds_out_where_none_does(place: Place, other: Start) -> None:
+    guard, here, source = other("doctor", nftables="read_back = 3600"), machine(place), "203.0.113.67"
+    guard.start()
+    guard.cli("blocks", "add", source, "--for", "1h", "--reason", "a test")
+    before = here.run("nft", "-s", "list", "table", "inet", guard.table)
+    found = _doctor(guard)
+    assert "it really drops: a connection came through, was dropped" in found["nftables, tried out"]["said"]
+    assert found["rights"]["said"].startswith("runs as root; the part that reads the logs has no special right but CAP_DAC_READ_SEARCH")
+    assert [found[each]["verdict"] for each in ("rights", guard.state, guard.socket, LOG)] == ["well"] * 4
+    assert found["clock"]["verdict"] in ("well", "look")
+    assert here.run("nft", "-s", "list", "table", "inet", guard.table) == before, "nothing is left behind"
+    here.run("nft", "add", "table", "inet", guard.table, "{ flags dormant; }")
+    assert knock(place.at(source), 110) == "open"
+    here.run("chmod", "666", guard.socket)
+    found = _doctor(guard, code=1)
+    assert [found[each]["verdict"] for each in ("nftables, tried out", guard.socket)] == ["bad", "bad"]
+    assert "nothing is really dropped" in found["nftables, tried out"]["said"]
+    assert "cure: is its chain prerouting there" in guard.cli("doctor", code=1)
+
+
+def _doctor(guard: Live, code: int = 0) -> dict[str, dict[str, str]]:
+    """What the doctor found, by what it looked at."""
+    return {each["what"]: each for each in json.loads(guard.cli("doctor", "--json", code=code))}
 
 
 def test_a_lost_helper_that_nobody_may_start_again_ends_the_daemon_for_its_service_manager(place: Place, other: Start) -> None:

@@ -6,16 +6,13 @@ touched. Limits: needs root, nft and network namespaces; skips with the reason w
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine, Iterator
-from functools import wraps
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,8 +21,7 @@ from gatepost.core.deeds import Hold
 from gatepost.core.engine import Engine
 from gatepost.core.subjects import Subject
 from gatepost.pipeline.order import Order
-from tests.e2e import net
-from tests.e2e.kernel import PORTS, V4, Servers, Site, guarding, inside, nft, now
+from tests.e2e.kernel import PORTS, V4, Servers, Site, guarding, in_kernel, nft, now
 
 ATTACKER, NEIGHBOUR, OTHER = "203.0.113.7", "203.0.113.8", "192.0.2.9"
 ATTACKER6, NEIGHBOUR6, OTHER6 = "2001:db8:1::7", "2001:db8:1::8", "2001:db8:1:1::7"
@@ -37,29 +33,6 @@ table inet firewalld {
     chain x { tcp dport 22 accept; }
 }
 """
-
-Test = Callable[..., Coroutine[Any, Any, None]]
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    """A host and its internet."""
-    if missing := net.lacking() or ("" if shutil.which("nft") else "the command nft is missing (package nftables)"):
-        pytest.skip(missing)
-    made = Site()
-    yield made
-    made.close()
-
-
-def in_kernel(test: Test) -> Callable[..., None]:
-    """Runs an asynchronous test inside the host's namespace."""
-
-    @wraps(test)
-    def run(site: Site, **given: Any) -> None:
-        with inside(site) as within:
-            within(asyncio.wait_for(test(site, **given), 60))
-
-    return run
 
 
 @in_kernel
@@ -237,7 +210,14 @@ async def test_an_element_that_has_just_run_out_is_put_again(site: Site) -> None
 
 @in_kernel
 @pytest.mark.parametrize(
-    "command", ["delete table inet gatepost", "flush ruleset", "flush table inet gatepost", "flush set inet gatepost hand_all_4_32"]
+    "command",
+    [
+        "delete table inet gatepost",
+        "flush ruleset",
+        "flush table inet gatepost",
+        "flush set inet gatepost hand_all_4_32",
+        "add table inet gatepost { flags dormant; }",
+    ],
 )
 async def test_what_somebody_removed_comes_back(site: Site, command: str) -> None:
     async with Servers().open(25), guarding(Entry(verb="deny", prefix=OTHER)) as guard:
@@ -384,7 +364,7 @@ async def test_the_main_process_holds_no_capability_and_the_helper_one(site: Sit
                 return {line.split()[0]: int(line.split()[1], 16) for line in status if line.startswith(("CapEff", "CapPrm", "CapBnd", "CapAmb"))}
         async def main():
             guard = Guard(NftablesSettings())
-            guard.mirror.spawn()
+            guard.mirror.link.spawn()
             drop_capabilities()
             asyncio.create_task(guard.mirror.run())
             await guard.mirror.built()

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from gatepost.core.faults import BadInputError
+from gatepost.inlets import logfile_trail
 from gatepost.inlets.inotify import Inotify
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings, LogFileState
+from gatepost.inlets.logfile_rotated import Found, look
 from tests.inlets.following import Desk, append, catch_up, follow, line, lines, until
 
 NOON = 1_795_521_600_000_000
@@ -218,6 +220,31 @@ def test_an_empty_log_truncated_while_we_were_down(log: Path) -> None:
     append(log, lines(0, 5))
     log.with_name("mail.log.1").write_bytes(log.read_bytes())
     log.write_text(lines(5, 10))
+    catch_up(desk.inlet(log))
+    assert desk.numbers == list(range(10))
+
+
+@pytest.mark.parametrize("seen", ["filled", "empty"])
+def test_truncated_in_the_very_moment_of_a_start(log: Path, monkeypatch: pytest.MonkeyPatch, seen: str) -> None:
+    """Between the look at the log and its opening it is copied, truncated and filled anew: what was seen of it is not what is opened."""
+    desk = Desk()
+    catch_up(desk.inlet(log))
+    append(log, line(0))
+    catch_up(desk.inlet(log))
+    log.with_name("mail.log.2").write_bytes(log.read_bytes())
+    log.write_text(lines(1, 5) if seen == "filled" else "")
+    looks: list[str] = []
+
+    def rotating(path: str) -> Found | None:
+        found = look(path)
+        if path == str(log) and not looks:
+            looks.append(path)
+            log.write_text(lines(1, 5))
+            log.with_name("mail.log.1").write_bytes(log.read_bytes())
+            log.write_text(lines(5, 10))
+        return found
+
+    monkeypatch.setattr(logfile_trail, "look", rotating)
     catch_up(desk.inlet(log))
     assert desk.numbers == list(range(10))
 

@@ -125,7 +125,7 @@ def count(database: Path) -> int:
         return found
 
 
-@pytest.mark.parametrize("how", ["rename"])
+@pytest.mark.parametrize("how", ["rename", "copytruncate"])
 def test_killed_in_a_loop(tmp_path: Path, how: str) -> None:
     """The facts stored are those that a reader tells which reads all lines in one go: none lost, none twice, no session torn."""
     made, database, log = generated(tmp_path), tmp_path / "db", tmp_path / "mail.log"

@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -47,6 +48,8 @@ class Source(Struct, frozen=True, kw_only=True):
     lag_bytes: int = 0
     lines: int = 0
     facts: int = 0
+    last_client: str = ""
+    """Whom its newest fact is about: a proxy's address tells that the clients are hidden behind it."""
     understood: float = 1.0
     """Share of the mail lines."""
     dropped: dict[str, int] = {}
@@ -79,6 +82,10 @@ class Desk:
         recall: Recall | None = None,
         canonical: Callable[[str], str] = account,
         resolve: Resolve = nobody,
+        state: Path | None = None,
+        socket: Path | None = None,
+        steady: Callable[[], int] | None = None,
+        confined: bool = False,
         channels: Callable[[], Sequence[ChannelState]] = lambda: (),
         test_channel: Callable[[str], Awaitable[str]] = untold,
     ) -> None:
@@ -96,11 +103,23 @@ class Desk:
         self.canonical = canonical
         """The one name of an account, as inlets make it too."""
         self.resolve = resolve
+        self.state = state
+        """The folder of the state."""
+        self.socket = socket
+        """The control socket."""
+        self.confined = confined
+        """Whether this process gave its rights away, so that holding any is worth a word."""
+        self._steady = steady or now
+        self._began = now() - self._steady()
         self.channels = channels
         self.test_channel = test_channel
         """Sends a test message; why it failed. Raises KeyError where there is no such channel."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
+
+    def clock_step(self) -> int:
+        """By how many microseconds the clock was set since the start; 0 where no steady clock was given."""
+        return self.now() - self._steady() - self._began
 
     async def do(
         self, deed: AnyDeed, who: Who, action: str, subject: str = "", before: Any = None, after: Any = None, reason: str = ""

@@ -72,6 +72,13 @@ class Trouble(Struct, frozen=True):
     cure: str
 
 
+class Addresses(Struct, frozen=True):
+    """Where this host is: known at once, for no program is asked."""
+
+    own: tuple[str, ...]
+    gateways: tuple[str, ...]
+
+
 class Findings(Struct, frozen=True):
     """All that was found. ``str`` of it is text for a plan."""
 
@@ -128,15 +135,14 @@ class Discovery:
     def look(self) -> Findings:
         """All findings."""
         daemons = tuple(daemon for daemon in (self._postfix(), self._dovecot(), self._exim()) if daemon is not None)
-        logs = self._logs(daemons)
-        return Findings(
-            daemons,
-            logs,
+        logs, here = self._logs(daemons), self.addresses()
+        return Findings(daemons, logs, here.own, here.gateways, tuple(self._trusted), tuple(self._troubles), self._journal)
+
+    def addresses(self) -> Addresses:
+        """This host's addresses and gateways alone."""
+        return Addresses(
             (*own_ipv4(self._read("/proc/net/fib_trie")), *own_ipv6(self._read("/proc/net/if_inet6"))),
             (*gateways_ipv4(self._read("/proc/net/route")), *gateways_ipv6(self._read("/proc/net/ipv6_route"))),
-            tuple(self._trusted),
-            tuple(self._troubles),
-            self._journal,
         )
 
     # --- the daemons

@@ -6,25 +6,26 @@ with the configuration is told before anything starts; what fails later is told 
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from socket import socket
 
 from gatepost import config
 from gatepost.admin.actions.status import problems_of
-from gatepost.admin.api.serve import listen, serve
-from gatepost.admin.api.server import application
+from gatepost.admin.api.listen import listen
 from gatepost.admin.desk import Desk
 from gatepost.admin.hostnames import HostNames, system_resolve
 from gatepost.aid.country import Countries
-from gatepost.aid.discover import Discovery, Findings
+from gatepost.aid.discover import Addresses, Discovery, Findings
 from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.alerts import Alerts
-from gatepost.app.feeds import Feeds, log_files
+from gatepost.app.feeds import Feeds, log_files, needs_looking
 from gatepost.app.first import FirstStart
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
@@ -34,6 +35,7 @@ from gatepost.core.snapshot import dump
 from gatepost.core.subjects import account
 from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
+from gatepost.outlets.nftables.link import Link
 from gatepost.outlets.nftables.mirror import NftablesMirror
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.journal import Journal
@@ -54,6 +56,9 @@ SNAPSHOT_LOOK = 10
 """Seconds between two looks at how many there are."""
 
 
+Looking = asyncio.Future[Findings]
+
+
 def now() -> int:
     """The time, in microseconds since 1970 UTC: the only clock of the daemon."""
     return time.time_ns() // 1000
@@ -72,6 +77,7 @@ class Daemon:
         self._feeds = Feeds(self._speaker, now)
         self._alerts: Alerts | None = None
         self._starting: list[asyncio.Task[None]] = []
+        self._started = asyncio.Event()
         self._lost = False
         """It ended because it could not go on."""
 
@@ -80,10 +86,9 @@ class Daemon:
         logging.basicConfig(handlers=[Relay(self._speaker)], level=logging.WARNING)
         logging.getLogger("gatepost").setLevel(logging.INFO)
         paths = self._settings.paths()
-        found = await asyncio.to_thread(Discovery().look)
         try:
-            with lock(paths.state), contextlib.closing(listen(paths.socket)) as listening:
-                await self._guard(paths, found, listening)
+            with lock(paths.state), contextlib.closing(listen(paths.socket)) as listening, contextlib.closing(self._spawn()) as link:
+                await self._guard(paths, link, listening)
         except StoreError as wrong:
             raise BadInputError(str(wrong)) from None
         finally:
@@ -106,8 +111,12 @@ class Daemon:
             self._speaker.say("warning", "recovered", note=note)
         return store, recovered
 
-    async def _guard(self, paths: config.Paths, found: Findings, listening: socket) -> None:
-        store, recovered = self._recover(paths.state / "gatepost.db")
+    async def _guard(self, paths: config.Paths, link: Link, listening: socket) -> None:
+        # Beside it the helper starts, and programs are asked that may take their time; none of it is waited for before it is needed.
+        looking, here = _look_around(), Discovery().addresses()
+        with _no_collections():
+            store, recovered = self._recover(paths.state / "gatepost.db")
+        drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
         order = Order(recovered.engine, recovered.place)
         loop = asyncio.get_running_loop()
         journal = Journal(store, recovered.place, on_gap=lambda: loop.call_soon_threadsafe(make_whole))
@@ -118,7 +127,7 @@ class Daemon:
 
         if recovered.missing:
             make_whole()
-        mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
+        mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, here.own, link)
         guard = Guard(order, journal, [mirror], self._announce, now)
         guard.cursors.update(recovered.cursors)
         keeper = self._keeper(paths, store)
@@ -127,8 +136,7 @@ class Daemon:
             guard,
             store,
             now,
-            gateways=found.gateways,
-            daemons=[daemon.name for daemon in found.daemons],
+            gateways=here.gateways,
             sources=self._feeds.sources,
             problems=lambda: [
                 *self._problems,
@@ -141,11 +149,14 @@ class Daemon:
             resolve=system_resolve,
             channels=lambda: alerts.states(),
             test_channel=lambda name: alerts.test(name),
+            state=paths.state,
+            socket=paths.socket,
+            confined=True,
+            steady=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
         )
         alerts = self._alerts = self._make_alerts(paths, desk)
-        self._spawn(mirror)
         try:
-            await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
+            await self._work(paths, here, looking, desk, mirror, listening, fresh=recovered.fresh)
         finally:
             if order.place > recovered.base:
                 make_whole()  # the next start then has nothing to bring in
@@ -175,30 +186,40 @@ class Daemon:
             return None
         return KeeperLink(store.path, paths.state / "history", settings)
 
-    def _spawn(self, mirror: NftablesMirror) -> None:
-        """Starts the helper that alone may touch the kernel, and gives that right away here, before a line is read."""
+    def _spawn(self) -> Link:
+        """Starts the helper that alone may touch the kernel: this process gives that right away before a line is read."""
+        link = Link()
         try:
-            mirror.spawn()
+            link.spawn()
         except OSError as wrong:
             self._speaker.say("warning", "nftables", problem=wrong)
-        drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
+        return link
 
-    async def _work(self, paths: config.Paths, found: Findings, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool) -> None:
+    async def _work(
+        self, paths: config.Paths, here: Addresses, looking: Looking, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool
+    ) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload, found)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, looking)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(mirror.run()), group.create_task(desk.guard.run())]
-            await self._adopt_own(desk.guard, found)
+            await self._adopt_own(desk.guard, here)
             if fresh:
+                found = await looking
                 await self._first.look(desk, self._settings, found, [settings.path for settings in log_files(self._settings, found)])
             if self._alerts:
                 await self._alerts.adopt(self._settings)
                 tasks.append(group.create_task(self._alerts.watch()))
+            found = await looking if needs_looking(self._settings) else Findings((), (), here.own, here.gateways, (), ())
             await self._feeds.start(desk.guard, self._settings, found)  # new attackers do not wait for the old ones' blocks
             await mirror.built()
+            self._started.set()
+            gc.freeze()  # what stood at the start mostly stays
+            from gatepost.admin.api.serve import serve
+            from gatepost.admin.api.server import application  # a tenth of a second that blocks need not wait for
+
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
             if isinstance(desk.recall, KeeperLink):
@@ -206,6 +227,8 @@ class Daemon:
             tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
             tasks.append(group.create_task(self._helper(mirror, stop)))
+            found = await looking
+            desk.daemons = tuple(daemon.name for daemon in found.daemons)
             self._say_plan(found, mirror)
             self._notifier.tell(f"READY=1\nSTATUS=guarding {len(self._feeds.names)} logs")
             await stop.wait()
@@ -214,7 +237,7 @@ class Daemon:
             for task in tasks:
                 task.cancel()
 
-    def _reload(self, found: Findings) -> None:
+    def _reload(self, looking: Looking) -> None:
         """Takes up a changed configuration; a wrong one is told and changes nothing."""
         try:
             settings = config.load(self._config_path)
@@ -222,18 +245,23 @@ class Daemon:
             self._speaker.say("error", "reload", problem=wrong, state="the old configuration stays")
             return
         self._settings = settings
-        self._feeds.reload(settings, found)
+        self._starting.append(asyncio.create_task(self._adopt(settings, looking)))
+
+    async def _adopt(self, settings: config.Settings, looking: Looking) -> None:
+        """Takes up inlets and alerts, once the start is over."""
+        await self._started.wait()
+        self._feeds.reload(settings, await looking)
         if self._alerts:
-            self._starting.append(asyncio.create_task(self._alerts.adopt(settings)))
+            await self._alerts.adopt(settings)
         self._speaker.say("notice", "reloaded")
 
     # --- lists
 
-    async def _adopt_own(self, guard: Guard, found: Findings) -> None:
+    async def _adopt_own(self, guard: Guard, here: Addresses) -> None:
         """This host's own addresses are trusted from the first start, and stay so when they change."""
         there = guard.standing.entries()
         listed = {net for entry in there for net in entry.networks}
-        new = [entry for entry in own_entries(found.own) if not listed.issuperset(entry.networks)]
+        new = [entry for entry in own_entries(here.own) if not listed.issuperset(entry.networks)]
         if new:
             audit = Audit(at=now(), who="gatepost", action="access.own", subject=", ".join(entry.prefix for entry in new))
             await guard.do(AdoptLists(now(), (*there, *new)), audit)
@@ -308,6 +336,26 @@ class Daemon:
         while self._notifier.watchdog:
             self._notifier.tell("WATCHDOG=1")
             await asyncio.sleep(self._notifier.watchdog)
+
+
+def _look_around() -> Looking:
+    """Has a thread look around that ends afterwards: it was made with all rights."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        return asyncio.get_running_loop().run_in_executor(pool, Discovery().look)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """Nothing is garbage in what is just being loaded: looking for it would take as long as loading."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _of(keeper: KeeperLink | None) -> list[str]:

@@ -42,6 +42,11 @@ def log_files(settings: config.Settings, found: Findings) -> Sequence[LogFileSet
     return [LogFileSettings(path=source.path, daemon=source.daemon) for source in found.logs]
 
 
+def needs_looking(settings: config.Settings) -> bool:
+    """Whether what runs on this host says which inlets there are: the configuration does not."""
+    return not settings.logfile and settings.journal.follow != "yes"
+
+
 def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]:
     """All inlets that are to run, by their names in status; listeners last."""
     inlets: dict[str, AnySettings] = {each.path: each for each in log_files(settings, found)}
@@ -166,6 +171,7 @@ def _source(name: str, inlet: AnyInlet) -> Source:
     if isinstance(inlet, LogFileInlet):
         of_file = inlet.state()
         made = Source(name=name, reading=of_file.reading, problem=of_file.problem, last=of_file.last_line_at, lag_bytes=of_file.lag_bytes)
+        made = structs.replace(made, last_client=of_file.last_client)
         return _counted(made, of_file.lines, of_file.facts, of_file.coverage)
     if isinstance(inlet, JournalInlet):
         of_journal = inlet.state()

@@ -7,62 +7,56 @@ line that names the cure. Limits: nothing is decided here.
 import errno
 import os
 import sys
-from importlib.metadata import version
+from importlib import import_module
 from io import TextIOWrapper
+from keyword import iskeyword
 
 import click
 
-from gatepost.cli.access import access
-from gatepost.cli.alerts import alerts
-from gatepost.cli.blocks import blocks, pause, resume, unblock
-from gatepost.cli.check import check
-from gatepost.cli.client import NoDaemonError
-from gatepost.cli.demo import demo
-from gatepost.cli.doctor import doctor
-from gatepost.cli.drill import drill
-from gatepost.cli.history import history
-from gatepost.cli.imports import imports
-from gatepost.cli.parse import parse
-from gatepost.cli.replay import replay
-from gatepost.cli.rules import rules
-from gatepost.cli.run import run
-from gatepost.cli.show import safe
-from gatepost.cli.status import status
-from gatepost.cli.top import top
-from gatepost.cli.why import why
+from gatepost.cli.faults import NoDaemonError
 from gatepost.core.faults import BadInputError
 
+COMMANDS = {
+    "run": "run",
+    "replay": "replay",
+    "parse": "parse",
+    "rules": "rules",
+    "check": "check",
+    "status": "status",
+    "doctor": "doctor",
+    "blocks": "blocks",
+    "unblock": "blocks",
+    "pause": "blocks",
+    "resume": "blocks",
+    "access": "access",
+    "demo": "demo",
+    "drill": "drill",
+    "top": "top",
+    "why": "why",
+    "history": "history",
+    "alerts": "alerts",
+    "import": "imports",
+}
+"""Each command with its module. Only the one that is called is imported: a daemon that starts anew must not wait for the tables of others."""
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(version("gatepost"), prog_name="gatepost")
+class Commands(click.Group):
+    """The commands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        name = f"{cmd_name}s" if iskeyword(cmd_name) else cmd_name
+        return getattr(import_module(f"gatepost.cli.{module}"), name) if module else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="gatepost", prog_name="gatepost")
 def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
-
-
-for command in (
-    run,
-    demo,
-    drill,
-    replay,
-    parse,
-    rules,
-    check,
-    status,
-    top,
-    doctor,
-    blocks,
-    unblock,
-    pause,
-    resume,
-    access,
-    why,
-    history,
-    alerts,
-    imports,
-):
-    gatepost.add_command(command)
 
 
 def main() -> None:
@@ -107,4 +101,6 @@ def _run() -> int:
 
 
 def _complain(who: str, said: str) -> None:
+    from gatepost.cli.show import safe
+
     click.echo(f"{who}: {safe(said)}", err=True)

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from gatepost import config
+from gatepost.cli.faults import NoDaemonError
 from gatepost.cli.show import safe
 from gatepost.core.faults import BadInputError
 
@@ -38,10 +39,6 @@ class _OverSocket(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self._timeout)
         self.sock.connect(self._path)
-
-
-class NoDaemonError(Exception):
-    """No daemon answers; the text says where it was looked for, and the cure."""
 
 
 def socket_path(config_path: str | None = None) -> Path:

@@ -6,12 +6,17 @@ does not detach; systemd or a terminal keeps it.
 
 import asyncio
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from gatepost.cli import options, replay_table
+from gatepost.cli import options
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import Span
+
+if TYPE_CHECKING:
+    from gatepost.aid.replay import Replay
+    from gatepost.app.past import PastLogs
 
 
 @click.command()
@@ -35,5 +40,10 @@ def run(config_path: str | None, observe_first: str | None, yes: bool) -> None:
             return yes
         return click.confirm(text, err=True)
 
-    daemon = Daemon(config_path, FirstStart(show=lambda logs, made: replay_table.show(logs, made, 0.0), accept=accept, observe=watch))
+    def show(logs: "PastLogs", made: "Replay") -> None:
+        from gatepost.cli import replay_table
+
+        replay_table.show(logs, made, 0.0)
+
+    daemon = Daemon(config_path, FirstStart(show=show, accept=accept, observe=watch))
     sys.exit(asyncio.run(daemon.run()))

@@ -56,12 +56,14 @@ def _show_parts(found: dict[str, Any], now: int) -> None:
     ]
     mirrors = [(m["name"], _yes(m["working"]), *(f"{m[name]:,}" for name in _FIGURES)) for m in found["mirrors"]]
     names = [(n["name"], ", ".join(n["addresses"]) or "nobody now", n["problem"]) for n in found["names"]]
-    feeds = [(f["rule"], f["mode"], f["protocol"], f["kind"], f"{f['facts']:,}", _ago(f["last"], now)) for f in found["feeds"]]
+    feeds = [
+        (f["rule"], f["mode"], f["protocol"], f["kind"], f"{f['facts']:,}", _ago(f["last"], now), ", ".join(f["inlets"])) for f in found["feeds"]
+    ]
     for header, rows, right in (
         (("inlet", "reading", "last line", "behind", "lines", "facts", "understood"), sources, ("behind", "lines", "facts", "understood")),
         (("mirror", "working", *_FIGURES), mirrors, _FIGURES),
         (("host name", "stands for", "problem"), names, ()),
-        (("rule", "mode", "on", "counts", "facts", "last"), feeds, ("facts",)),
+        (("rule", "mode", "on", "counts", "facts", "last", "from"), feeds, ("facts",)),
     ):
         if rows:
             click.echo()

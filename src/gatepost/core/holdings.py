@@ -117,12 +117,13 @@ class Holdings:
     def load(self, decisions: Iterable[Decision], told: frozenset[int]) -> None:
         """Takes up what was dumped; ``told`` are the numbers of those whose end was told already."""
         for decision in decisions:
-            self.decisions[decision.number] = decision
-            self._table(decision).setdefault(name_of(decision.subject), []).append(decision.number)
-            if decision.number in told:
-                self._leaves.append((decision.until + LATE, decision.number))
+            number = decision.number
+            self.decisions[number] = decision
+            self._table(decision).setdefault(name_of(decision.subject), []).append(number)
+            if number in told:
+                self._leaves.append((decision.until + LATE, number))
             else:
-                self._ends.append((decision.until, decision.number))
+                self._ends.append((decision.until, number))
         heapify(self._leaves)
         heapify(self._ends)
 

@@ -69,6 +69,8 @@ class LogFileState(Struct, kw_only=True):
     """How old the newest line is, if more waits to be read."""
     lines: int
     facts: int
+    last_client: str
+    """Whom the newest fact is about; empty before the first since the start."""
     rotations: int
     lost_bytes: int
     """Bytes that are known to have gone unread."""
@@ -112,6 +114,7 @@ class LogFileInlet:
         self._saved: Mapping[str, bytes] | None = saved
         self._trouble = ""
         self._lines = self._facts = self._looked_at = 0
+        self._last_client = ""
         self._unsaved = False
         """Lines were read since the memory was saved."""
         self._next_saving = 0.0
@@ -166,6 +169,7 @@ class LogFileInlet:
             lag_us=max(self._now() - newest, 0) if lag and newest else 0,
             lines=self._lines,
             facts=self._facts,
+            last_client=self._last_client,
             rotations=trail.rotations,
             lost_bytes=trail.lost_bytes,
             lost_trails=trail.lost_trails,
@@ -280,6 +284,7 @@ class LogFileInlet:
         self._lines += len(lines)
         if found:
             self._facts += len(found)
+            self._last_client = found[-1][1].client
             facts = [fact if fact.at <= now else replace(fact, at=now) for _, fact in found]
             self._report(facts, self.name, self._cursor(), [lines[number] for number, _ in found])
 

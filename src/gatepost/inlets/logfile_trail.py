@@ -124,11 +124,13 @@ class Trail:
             source.move_back(0)
 
     def _open(self, found: Found, opened: int, offset: int = 0) -> None:
-        """Opens a file that was found, as one that is not the log any more."""
+        """Opens a file that was found, as one that is not the log any more. Raises ReplacedError where it is not what was found any more."""
         source = Source(found.path, opened, offset, found.head)
-        if source.identity != found.identity:
+        if source.identity != found.identity or not source.head.startswith(found.head):
             source.close()
             raise ReplacedError
+        if not found.head:
+            source.head = b""  # whether what it holds by now is the first that it held is looked for when it begins
         age = (self._now() - found.changed) / 1_000_000
         source.finish_at = self._clock() + min(max(self._grace - age, 0.0), self._grace)
         self.sources.append(source)

@@ -7,11 +7,11 @@ Limits: runs on one event loop; `report` and `judge` never wait.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import structs
 
-from gatepost.core.decisions import Effect, Question, Verdict
+from gatepost.core.decisions import Allow, Delay, Effect, Impose, Question, Refuse, Verdict
 from gatepost.core.deeds import AdoptLists, AnyDeed, Lift
 from gatepost.core.facts import AnyFact, Fact
 from gatepost.pipeline.journal import Journal
@@ -21,6 +21,11 @@ from gatepost.stores.contract import Audit
 
 MOST_BUSY = 1_000
 """Clients whose facts are counted one by one."""
+
+MOST_NAMES = 1_000
+"""Names of rules, each twice, whose decisions are counted apart: rules come and go, and a metric's labels must not grow for ever."""
+OTHERS = "(others)"
+WORDS: dict[type[Verdict], str] = {Allow: "allow", Delay: "delay", Refuse: "refuse"}
 
 TICK = 1.0
 """Seconds between two looks at what ran out."""
@@ -35,21 +40,44 @@ Announce = Callable[[Sequence[Effect]], None]
 class Stats:
     """What came in since the start: facts by kind and protocol, when the last of each came, and which clients make most of them."""
 
-    __slots__ = ("busiest", "facts", "last")
+    __slots__ = ("busiest", "facts", "fed_by", "imposed", "last", "verdicts")
 
     def __init__(self) -> None:
+        self.imposed: Counter[tuple[str, bool]] = Counter()
+        """Decisions that were made, by rule (``administrator``: by hand) and whether they only watch."""
+        self.verdicts: Counter[tuple[str, str]] = Counter()
+        """Answers to those who may let a client in, by stage and word (allow, delay, refuse)."""
         self.facts: Counter[tuple[type[Fact], str]] = Counter()
         self.last: dict[tuple[type[Fact], str], int] = {}
+        self.fed_by: dict[tuple[type[Fact], str], dict[str, None]] = {}
+        """The inlets that they came from, by kind and protocol."""
         self.busiest: dict[str, Counter[str]] = {}
         """By protocol, how many facts each client made at least: exact enough to find one that makes more than half of them."""
 
-    def count(self, facts: Sequence[Fact]) -> None:
-        """Counts facts."""
+    def follow(self, effects: Iterable[Effect]) -> None:
+        """Counts the decisions among effects."""
+        for effect in effects:
+            if isinstance(effect, Impose):
+                rule = effect.decision.rule or "administrator"
+                name = (rule, effect.decision.watched)
+                self.imposed[name if name in self.imposed or len(self.imposed) < MOST_NAMES else (OTHERS, name[1])] += 1
+
+    def answer(self, question: Question, verdict: Verdict) -> None:
+        """Counts a verdict."""
+        self.verdicts[question.stage, WORDS[type(verdict)]] += 1
+
+    def count(self, facts: Sequence[Fact], inlet: str = "") -> None:
+        """Counts facts that came from an inlet."""
         for fact in facts:
             if fact.evidence_only:
                 continue
-            self.facts[type(fact), fact.protocol] += 1
-            self.last[type(fact), fact.protocol] = fact.at
+            what = (type(fact), fact.protocol)
+            self.facts[what] += 1
+            self.last[what] = fact.at
+            fed_by = self.fed_by.get(what)
+            if fed_by is None:
+                fed_by = self.fed_by[what] = {}
+            fed_by[inlet] = None
             clients = self.busiest.setdefault(fact.protocol, Counter())
             clients[fact.client] += 1
             if len(clients) > MOST_BUSY:
@@ -84,19 +112,22 @@ class Guard:
         if inlet:
             self.cursors[inlet] = cursor
         self.journal.add(first, facts, {inlet: cursor} if inlet else {}, (), lines)
-        self.stats.count(facts)
+        self.stats.count(facts, inlet)
         if followed:
             self._follow([effect for effects in followed for effect in effects])
 
     def judge(self, question: Question) -> Verdict:
-        """Whether a client may go on; nothing is counted."""
-        return self.order.judge(question)
+        """Whether a client may go on: for who asks before it lets him; no fact is counted."""
+        verdict = self.order.judge(question)
+        self.stats.answer(question, verdict)
+        return verdict
 
     def admit(self, question: Question, fact: AnyFact) -> Verdict:
         """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away."""
         verdict, effects = self.order.admit(question, fact)
         self.journal.add(self.order.place, [fact])
         self.stats.count([fact])
+        self.stats.answer(question, verdict)
         if effects:
             self._follow(effects)
         return verdict
@@ -129,8 +160,14 @@ class Guard:
         self._announcing.add(task)
         task.add_done_callback(self._announcing.discard)
 
+    @property
+    def following(self) -> int:
+        """Announcements that wait for the mirrors and the store."""
+        return len(self._announcing)
+
     async def _settle(self, effects: Sequence[Effect], place: int, lists: bool = False) -> None:
         """The kernel first, the disk beside it; then it is announced."""
+        self.stats.follow(effects)
         for mirror in self.mirrors:
             if lists:  # a grace is one of them
                 mirror.mark_lists()

@@ -12,6 +12,7 @@ from msgspec import Struct
 from gatepost.core.access import Entry
 from gatepost.core.decisions import Decision, Effect
 from gatepost.core.engine import Engine
+from gatepost.pipeline.dropped import Dropped
 
 
 class Standing:
@@ -33,9 +34,9 @@ class Standing:
     def about(self, name: str, at: int) -> list[Decision]:
         """The decisions that hold one subject, named as `name_of` names it, at a time: what a mirror asks when the subject is dirty."""
         holdings = self._engine.holdings
-        numbers = holdings.by_address.get(name) or holdings.by_account.get(name) or []
-        found = (holdings.decisions[number] for number in numbers)
-        return [decision for decision in found if decision.holds and decision.start <= at < decision.until]
+        numbers = holdings.by_address.get(name) or holdings.by_account.get(name) or ()
+        found = [holdings.decisions[number] for number in numbers]
+        return [decision for decision in found if decision.start <= at < decision.until and not decision.watched]
 
     def decision(self, number: int) -> Decision | None:
         """A decision by its number, as it is now; None once it is forgotten."""
@@ -67,6 +68,19 @@ class MirrorState(Struct, kw_only=True):
     """Decisions that it cannot carry out (accounts, delays)."""
     last_us: int = 0
     """How long the last change took, in microseconds."""
+    waiting: int = 0
+    """Subjects that were marked and are not in force yet."""
+    dropped: tuple[Dropped, ...] = ()
+    """What was dropped since its helper started, at the last look."""
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """Whether a mirror really does what it says, tried out just now."""
+
+    works: bool | None
+    """None where it could not be tried out."""
+    said: str
+    cure: str = ""
 
 
 class Mirror(Protocol):
@@ -86,3 +100,6 @@ class Mirror(Protocol):
 
     def state(self) -> MirrorState:
         """How it is doing."""
+
+    async def prove(self) -> Proof:
+        """Tries out whether what it puts in force really holds, without touching anybody's traffic."""

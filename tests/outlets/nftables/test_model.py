@@ -127,3 +127,36 @@ def test_a_torn_look_puts_what_it_missed_but_counts_it_not(bench: Bench) -> None
 def test_what_is_about_to_run_out_is_not_missed(bench: Bench) -> None:
     bench.hold("192.0.2.7", 100 * SECOND)
     assert not Look(bench.model).differences(99 * SECOND)[0]
+
+
+def test_many_that_stood_are_taken_up_as_if_each_had_been_marked(bench: Bench) -> None:
+    texts = ["192.0.2.7", "192.0.2.7", "192.0.2.0/24", "2001:db8::7"]
+    for at, text in enumerate(texts, 1):
+        bench.order.do(Hold(at, Subject("network" if "/" in text else "client", text), at * 10 * SECOND, ("smtp", "imap")))
+    standing = Standing(bench.order.engine)
+    change = bench.model.take_up(standing.holds(5), 5)
+    other = Model(NftablesSettings(), standing, ())
+    assert change.put == other.subjects(dict.fromkeys(texts), 5).put == bench.model.holds
+    assert (bench.model.keys, change.held, len(change.put)) == (other.keys, [], 6)
+    assert not bench.model.take_up(standing.holds(5), 5)
+    assert not bench.model.subjects(texts, 5)
+
+
+def test_what_was_lifted_before_it_was_taken_up_stays_out(bench: Bench) -> None:
+    bench.order.do(Hold(1, Subject("client", "192.0.2.7"), 10 * SECOND, ("smtp",)))
+    before = Standing(bench.order.engine).holds(2)
+    bench.order.do(Lift(2, Subject("client", "192.0.2.7")))
+    assert not bench.model.subjects(["192.0.2.7"], 2)
+    assert not bench.model.take_up(before, 3)
+    assert not bench.model.holds
+
+
+def test_what_no_kernel_holds_is_counted_among_many_too(bench: Bench) -> None:
+    for at, subject in enumerate((Subject("account", "bob@example.org"), Subject("client", "192.0.2.7")), 1):
+        bench.order.do(Hold(at, subject, 10 * SECOND, ("smtp",)))
+    decisions = Standing(bench.order.engine).holds(3)
+    assert list(bench.model.take_up(decisions, 3).put) == [(SMTP, A7)]
+    assert bench.model.unenforced == 1
+    bench.order.do(Lift(4, Subject("account", "bob@example.org")))
+    bench.model.subjects(["account bob@example.org"], 5)
+    assert bench.model.unenforced == 0

@@ -128,7 +128,7 @@ def _denied(desk: Desk, subject: Subject) -> Entry | None:
     if subject.by not in ("client", "network"):
         return None
     first = Client(subject.text.partition("/")[0])
-    verdicts = (desk.guard.judge(Question(desk.now(), first, protocol, "connect")) for protocol in PROTOCOLS)
+    verdicts = (desk.guard.order.judge(Question(desk.now(), first, protocol, "connect")) for protocol in PROTOCOLS)
     return next((verdict.entry for verdict in verdicts if isinstance(verdict, Refuse) and verdict.entry), None)
 
 

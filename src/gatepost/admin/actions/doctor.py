@@ -4,22 +4,22 @@ Job: look at each inlet, rule, mirror, the store and the clock, and say what is 
 of configuration where there is one. Limits: what only the host knows (units, rights of others) is for the administrator to see.
 """
 
-from typing import Literal
+import os
 
-from msgspec import Struct
-
+from gatepost.admin.actions import rights
+from gatepost.admin.actions.finding import Finding, Verdict
 from gatepost.admin.actions.status import Feed, Name, status
 from gatepost.admin.desk import Desk, Source
 from gatepost.core.decisions import Allow, Question
 from gatepost.core.subjects import Client
-from gatepost.pipeline.mirrors import MirrorState
-
-Verdict = Literal["well", "look", "bad"]
+from gatepost.pipeline.mirrors import MirrorState, Proof
 
 AHEAD = 5_000_000
 """Microseconds that a line may be ahead of the clock."""
 SILENT = 3_600_000_000
 """Microseconds after which an inlet that tells nothing is worth a look."""
+QUARTER, NEAR = 900_000_000, 5_000_000
+"""Microseconds of a quarter of an hour, and by how much a stamp may be off it."""
 NO_LOG = 'name one in gatepost.toml: [[logfile]] path = "/var/log/mail.log"'
 ENOUGH = 200
 """Facts of a protocol from which on shares mean something."""
@@ -44,17 +44,8 @@ CURES_OF_DROPS = {
 """What ends that an inlet drops something, by the reason."""
 
 
-class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that was looked at."""
-
-    what: str
-    verdict: Verdict
-    said: str
-    cure: str = ""
-
-
-def doctor(desk: Desk) -> list[Finding]:
-    """Looks at everything; the worst first."""
+async def doctor(desk: Desk) -> list[Finding]:
+    """Looks at everything, and tries out what can be tried; the worst first."""
     now = status(desk)
     told = {f"{each.name}: {each.problem}" for each in now.sources} | {f"{each.name}: {each.problem}" for each in now.mirrors}
     told |= set(desk.unresolved.values())
@@ -63,6 +54,8 @@ def doctor(desk: Desk) -> list[Finding]:
     if not now.sources:
         found.append(Finding(what="inlets", verdict="bad", said="no log is read", cure=NO_LOG))
     found += [_mirror(mirror) for mirror in now.mirrors]
+    found += [_proof(mirror.state().name, await mirror.prove()) for mirror in desk.guard.mirrors if mirror.state().working]
+    found += _host(desk, now.sources)
     if not now.store.problem:
         found.append(Finding(what="store", verdict="well", said=f"{now.store.written:,} entries written, {now.store.waiting:,} wait"))
     found += [_name(each) for each in now.names]
@@ -84,6 +77,25 @@ def _mirror(mirror: MirrorState) -> Finding:
     return Finding(what=mirror.name, verdict="well", said=f"{mirror.enforced:,} in force, {mirror.mended:,} mended since the start")
 
 
+def _proof(name: str, proof: Proof) -> Finding:
+    verdict: Verdict = "look" if proof.works is None else "well" if proof.works else "bad"
+    return Finding(what=f"{name}, tried out", verdict=verdict, said=proof.said, cure=proof.cure)
+
+
+def _host(desk: Desk, sources: list[Source]) -> list[Finding]:
+    """The rights of the process, its folders, and its clock since the start."""
+    found = [rights.look_at_process()] if desk.confined else []
+    found += rights.look_at_logs(source.name for source in sources if not source.problem)
+    if desk.state is not None:
+        found += rights.look_at_state(desk.state)
+    if desk.socket is not None:
+        found.append(rights.look_at_socket(desk.socket))
+    if abs(step := desk.clock_step()) > AHEAD:
+        said = f"this host's clock was set {'forward' if step > 0 else 'back'} by {abs(step) // 1_000_000} s since gatepost started"
+        found.append(Finding(what="clock", verdict="look", said=said, cure="blocks end by the clock: gatepost blocks list shows until when"))
+    return found
+
+
 def _name(name: Name) -> Finding:
     if name.problem:
         return Finding(what=name.name, verdict="look", said=name.problem, cure=f"mend the name, or: gatepost access remove {name.name}")
@@ -103,8 +115,13 @@ def _source(source: Source, now: int) -> list[Finding]:
             Finding(what=source.name, verdict="look", said=said, cure="is this the log that the mail server writes? gatepost parse FILE tells")
         )
     elif source.reading and not source.problem:
-        said = f"{source.lines:,} lines, {source.facts:,} facts, {source.lag_bytes:,} bytes behind"
+        last = f", the last about {source.last_client}" if source.last_client else ""
+        written = f", the newest line {max(now - source.last, 0) // 1_000_000} s old" if source.last else ""
+        said = f"{source.lines:,} lines, {source.facts:,} facts{last}{written}, {source.lag_bytes:,} bytes behind"
         found.append(Finding(what=source.name, verdict="well", said=said))
+    if (hours := _zone(source)) is not None:
+        said = f"its stamps are {hours:g} hours behind the time at which they were written: facts are counted too late, or not at all"
+        found.append(Finding(what=source.name, verdict="look", said=said, cure='name the zone of its stamps: [logs] timezone = "..."'))
     if source.lines > ENOUGH and source.understood < 0.9:
         said = f"only {source.understood:.0%} of its mail lines are understood"
         found.append(Finding(what=source.name, verdict="look", said=said, cure="gatepost parse FILE shows which are not"))
@@ -113,6 +130,16 @@ def _source(source: Source, now: int) -> list[Finding]:
         cures = {reason: CURES_OF_DROPS[reason] for reason in source.dropped if reason in CURES_OF_DROPS}
         found.append(Finding(what=source.name, verdict="look", said=said, cure="; ".join(cures.values())))
     return found
+
+
+def _zone(source: Source) -> float | None:
+    """By how many hours the newest stamp lies before the file's last change, where that looks like another time zone; zones differ by quarters."""
+    try:
+        behind = int(os.stat(source.name).st_mtime * 1_000_000) - source.last
+    except OSError:
+        return None
+    quarters = round(behind / QUARTER)
+    return quarters / 4 if source.last and not source.lag_bytes and quarters > 1 and abs(behind - quarters * QUARTER) < NEAR else None
 
 
 def _feeds(desk: Desk, feeds: list[Feed]) -> list[Finding]:
@@ -143,7 +170,7 @@ def _hidden_clients(desk: Desk) -> list[Finding]:
         client, count = max(clients.items(), key=lambda each: each[1], default=("", 0))
         if total < ENOUGH or count * 2 <= total:
             continue
-        verdict = desk.guard.judge(Question(desk.now(), Client(client), protocol, "connect"))  # type: ignore[arg-type]
+        verdict = desk.guard.order.judge(Question(desk.now(), Client(client), protocol, "connect"))  # type: ignore[arg-type]
         if isinstance(verdict, Allow) and verdict.entry is not None:
             said = f"{client}, which is trusted ({verdict.entry}), makes {count / total:.0%} of all facts: the clients' addresses are lost behind it"
             cure = "have the proxy hand the address on (PROXY protocol or XCLIENT), and the server take it"

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 import msgspec
 from msgspec import Struct, structs
 
-from gatepost.admin.actions.access import AddEntry, check_relay, entry_of, list_entries
+from gatepost.admin.actions.access import AddEntry, entry_of, list_entries
 from gatepost.admin.desk import Desk, Harm, Who
 from gatepost.admin.hostnames import MOST_NAMES, look_up, with_name
 from gatepost.core.access import Entry, Place, Verb
@@ -208,8 +208,6 @@ def read_list(text: str, verb: Verb | None, now: int, confirm_relay: bool = Fals
             entry = _entry(cells, verb, now, protocols)
             if entry.relay and not confirm_relay:
                 raise BadInputError("relay: an import gives the relay box only where you confirm it (--confirm-relay)")
-            if not confirm_relay:
-                check_relay(entry)
         except BadInputError as wrong:
             bad.append((line, wrong.said))
         else:

@@ -1,6 +1,7 @@
 """What Prometheus scrapes.
 
-Job: the status as metrics, in the text exposition format. Promise: names start with ``gatepost_`` and stay. Limits: counters begin anew with the
+Job: the status as metrics, in the text exposition format. Promise: names start with ``gatepost_`` and stay; labels have few
+values, and none that a stranger can make. Limits: counters begin anew with the
 program, as Prometheus expects.
 """
 
@@ -48,6 +49,11 @@ def _families(desk: Desk) -> Iterator[Family]:
     yield "ok", "1 where nothing needs attention.", (), [((), float(now.ok))]
     yield "facts_total", "Facts that came in.", ("kind", "protocol"), [((kind_name(k.__name__), p), n) for (k, p), n in facts]
     yield "decisions_total", "Decisions made.", (), [((), guard.order.engine.numbered)]
+    imposed = [((rule, "yes" if watched else "no"), count) for (rule, watched), count in guard.stats.imposed.items()]
+    yield "imposed_total", "Decisions made since the start.", ("rule", "watched"), imposed
+    verdicts = guard.stats.verdicts.items()
+    yield "verdicts_total", "Answers to servers that asked.", ("stage", "verdict"), list(verdicts)
+    yield "following", "Announcements that wait for kernel and store.", (), [((), guard.following)]
     yield "standing", "Decisions that hold now.", ("rule",), [((rule,), count) for rule, count in now.decisions.items()]
     yield "watched", "Decisions that stand and hold nothing.", (), [((), now.watched)]
     yield "turned_away_total", "Facts not counted because their client is held.", (), [((), guard.order.engine.turned_away)]
@@ -60,9 +66,14 @@ def _families(desk: Desk) -> Iterator[Family]:
     for name, text, field in _OF_SOURCES:
         yield name, text, ("inlet",), [((each.name,), float(getattr(each, field))) for each in now.sources]
     lasts = [((each.name,), each.last / 1e6) for each in now.sources]
+    lags = [((each.name,), max(0, now.now - each.last) / 1e6 if each.lag_bytes and each.last else 0.0) for each in now.sources]
+    yield "inlet_lag_seconds", "How old the newest line read is, where more waits to be read.", ("inlet",), lags
     yield "inlet_last_line_timestamp_seconds", "When the newest line was written.", ("inlet",), lasts
     for name, text, field in _OF_MIRRORS:
         yield name, text, ("mirror",), [((each.name,), float(getattr(each, field))) for each in now.mirrors]
+    for name, text, field in _OF_DROPS:
+        drops = [((each.name, told.ports, told.why), float(getattr(told, field))) for each in now.mirrors for told in each.dropped]
+        yield name, text, ("mirror", "ports", "why"), drops
     channels = desk.channels()
     for name, text, field in _OF_CHANNELS:
         yield name, text, ("channel",), [((each.name,), float(getattr(each, field))) for each in channels]
@@ -75,11 +86,16 @@ _OF_SOURCES = (
     ("inlet_lines_total", "Lines read.", "lines"),
     ("inlet_facts_total", "Facts that they yielded.", "facts"),
 )
+_OF_DROPS = (
+    ("mirror_dropped_packets_total", "Packets dropped.", "packets"),
+    ("mirror_dropped_bytes_total", "Bytes dropped.", "bytes"),
+)
 _OF_MIRRORS = (
     ("mirror_working", "1 while a mirror enforces.", "working"),
     ("mirror_decided", "Elements that should be in force.", "decided"),
     ("mirror_enforced", "Elements that were there at the last look.", "enforced"),
     ("mirror_mended_total", "Differences found and mended.", "mended"),
+    ("mirror_waiting", "Subjects that were marked and are not in force yet.", "waiting"),
     ("mirror_unenforced", "Decisions that it cannot carry out.", "unenforced"),
 )
 _OF_STORE = (

@@ -24,6 +24,8 @@ class Feed(Struct, frozen=True, kw_only=True):
     last: int
     """When the newest was; 0: none yet."""
     mode: str
+    inlets: list[str]
+    """Where they came from since the start."""
 
 
 class StoreState(Struct, frozen=True, kw_only=True):
@@ -154,5 +156,7 @@ def _feeds(desk: Desk) -> list[Feed]:
             continue  # no inlet feeds it: the engine itself makes these
         for protocol in rule.on:
             count, last = stats.facts[kind, protocol], stats.last.get((kind, protocol), 0)
-            found.append(Feed(rule=rule.name, protocol=protocol, kind=kind_name(kind.__name__), facts=count, last=last, mode=rule.mode))
+            inlets = [name.partition(":")[2] or name for name in stats.fed_by.get((kind, protocol), ()) if name]
+            name = kind_name(kind.__name__)
+            found.append(Feed(rule=rule.name, protocol=protocol, kind=name, facts=count, last=last, mode=rule.mode, inlets=inlets))
     return found

@@ -144,7 +144,7 @@ async def _top(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
-    return doctor(desk)
+    return await doctor(desk)
 
 
 async def _metrics(desk: Desk, who: Who, request: Request) -> Any:

@@ -2,6 +2,6 @@
 
 `mirror` (in the main process) reads what stands and tells `helper` (a process of its own, which alone holds CAP_NET_ADMIN) what to change, in the
 typed messages of `messages`, over `link`. `wanted` turns decisions and list entries into elements of sets, `ruleset` turns sets into commands;
-both are pure. `libnftables`, `netlink` and `sockets` speak to the kernel, for the helper alone. `capabilities` drops rights, `own` says what no
-block may cover.
+both are pure. `libnftables`, `netlink`, `writer` and `sockets` speak to the kernel, for the helper alone; `drops` adds up what it counted.
+`capabilities` drops rights, `proof` tries out whether a block really drops. Whom no block may hit `admin.desk` decides.
 """

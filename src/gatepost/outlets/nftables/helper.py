@@ -11,19 +11,38 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from msgspec import DecodeError
 
 from gatepost.outlets.nftables import ruleset
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
+from gatepost.outlets.nftables.drops import Drops
 from gatepost.outlets.nftables.libnftables import CURES, Libnftables, NftablesError
-from gatepost.outlets.nftables.messages import MOST_FRAME, Apply, Done, End, Failed, Key, Layout, Read, Reply, Request, Seen, Stop, frame, request
+from gatepost.outlets.nftables.messages import (
+    MOST_FRAME,
+    Apply,
+    Done,
+    End,
+    Failed,
+    Key,
+    Layout,
+    Probe,
+    Put,
+    Read,
+    Reply,
+    Request,
+    Seen,
+    Stop,
+    frame,
+    request,
+)
 from gatepost.outlets.nftables.netlink import NftablesReader
 from gatepost.outlets.nftables.sockets import Sockets
+from gatepost.outlets.nftables.writer import NftablesWriter
 
-SLICE = 1000
+SLICE = 2000
 """Elements in a slice of a deep look: a hold waits no longer than for one."""
 
 
@@ -34,10 +53,14 @@ class Worker:
         self._library: Libnftables | None = None
         self._reader: NftablesReader | None = None
         self._sockets: Sockets | None = None
+        self._writer: NftablesWriter | None = None
         self._layout: Layout | None = None
         self._looks: tuple[tuple[bytes, ...], ...] = ()
         self._generation = 0
         self._slices: Iterator[Seen] | None = None
+        self._drops = Drops()
+        self._proving: tuple[tuple[bytes, ...], ...] = ()
+        """What stands for a proof, in the words of `NftablesReader.structure`."""
 
     def answer(self, message: Request) -> Reply:
         """Carries out a request."""
@@ -82,16 +105,46 @@ class Worker:
     def _apply(self, change: Apply) -> Reply:
         start = time.perf_counter_ns()
         fresh = False
-        if change.layout is not None:
+        if change.probe is not None:
+            self._probe(change.probe)
+        elif change.layout is not None:
             fresh = self._build(change, change.layout)
         elif change.put or change.take:
             if self._layout is None:
                 return Failed("missing", "no table was built yet")
-            self._open().run(ruleset.commands(change, self._layout.table))
+            if change.fresh and not change.take:
+                self._put(change.put, self._layout.table)
+            else:
+                self._open().run(ruleset.commands(change, self._layout.table))
             self._generation += 1
         if change.ends:
             self._end(change.ends)
         return Done((time.perf_counter_ns() - start) // 1000, fresh)
+
+    def _put(self, puts: Sequence[Put], table: str) -> None:
+        if self._writer is None:
+            self._writer = NftablesWriter()
+        try:
+            self._writer.put(table, puts)
+        except (PermissionError, FileNotFoundError):
+            raise
+        except OSError as wrong:
+            raise NftablesError("refused", f"the kernel takes no more elements ({os.strerror(wrong.errno or 0)})") from None
+
+    def _probe(self, probe: Probe) -> None:
+        """Begins to drop what a proof sends, or ends it."""
+        if self._layout is None:
+            raise NftablesError("missing", "no table was built yet")
+        table, reader = self._layout.table, self._look()
+        if self._proving:
+            rules, self._proving = [each for each in self._proving if len(each) == 3 and each[1] == b"prerouting\0"], ()
+            self._open().run(ruleset.probe_removal(table, int.from_bytes(rules[0][2], "big")))
+            self._generation += 1
+        if probe.drop:
+            before = set(reader.structure(table))
+            self._open().run(ruleset.probe(table, probe.address, probe.port))
+            self._generation += 1
+            self._proving = tuple(each for each in reader.structure(table) if each not in before)
 
     def _build(self, change: Apply, layout: Layout) -> bool:
         """Builds the table, or makes it what it should be, keeping the elements of its sets; returns whether there was none."""
@@ -99,6 +152,7 @@ class Worker:
         known = {ruleset.set_name(key) for key in layout.keys}
         stale = [name for name in reader.sets(layout.table) if name not in known]
         fresh = not reader.structure(layout.table)
+        self._drops.see(reader.counters(layout.table))  # the rules are made anew, and begin at nothing
         try:
             library.run(ruleset.commands(change, layout.table, stale=stale))
         except NftablesError as wrong:
@@ -107,7 +161,7 @@ class Worker:
             # What stands was built by another version, or by somebody else: it cannot be changed into ours.
             library.run(ruleset.commands(change, layout.table, anew=True))
             fresh = True
-        self._layout = layout
+        self._layout, self._proving = layout, ()
         self._looks = reader.structure(layout.table)
         if not self._looks:  # what is not there now must not be what is looked for from now on
             raise NftablesError("missing", "somebody else removed our table as it was made")
@@ -131,9 +185,11 @@ class Worker:
             return self._slice(self._layout)
         self._slices = None
         reader = self._look()
+        self._drops.see(reader.counters(self._layout.table))
         now = reader.generation()
         touched, self._generation = now != self._generation, now
-        return Seen(touched, not touched or reader.structure(self._layout.table) == self._looks)
+        intact = not touched or tuple(each for each in reader.structure(self._layout.table) if each not in self._proving) == self._looks
+        return Seen(touched, intact, dropped=self._drops.totals())
 
     def _slice(self, layout: Layout) -> Seen:
         if self._slices is None:

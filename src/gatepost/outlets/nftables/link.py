@@ -26,9 +26,9 @@ class LinkLostError(Exception):
 class Link:
     """The helper, seen from the main process."""
 
-    def __init__(self, on_lost: Callable[[], None] = lambda: None) -> None:
-        """``on_lost`` is called when a worker is gone: who asks again at once has the next one before the keeper can be gone too."""
-        self._on_lost = on_lost
+    def __init__(self) -> None:
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when a worker is gone: who asks again at once has the next one before the keeper can be gone too."""
         self._control: socket.socket | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
         self._worker: _Worker | None = None
@@ -71,7 +71,7 @@ class Link:
             self.close()
             raise
         loop = asyncio.get_running_loop()
-        _, worker = await loop.create_unix_connection(lambda: _Worker(self._on_lost), sock=handed)
+        _, worker = await loop.create_unix_connection(lambda: _Worker(self.on_lost), sock=handed)
         self.started += 1
         return worker
 
@@ -118,7 +118,7 @@ class _Worker(asyncio.Protocol):
     """A connection to a worker: requests go out, answers come back in their order."""
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
-        self._on_lost = on_lost
+        self.on_lost = on_lost
         self._asked: deque[asyncio.Future[Reply]] = deque()
         self._data = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -146,7 +146,7 @@ class _Worker(asyncio.Protocol):
             if not waiting.done():
                 waiting.set_exception(LinkLostError("the helper process died"))
         self._asked.clear()
-        self._on_lost()
+        self.on_lost()
 
     def ask(self, message: Request) -> "asyncio.Future[Reply]":
         """Sends a request; the future is its answer."""

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from gatepost.pipeline.dropped import Dropped
+
 Kind = Literal["own", "allow", "shield", "deny", "hand", "grace", "rule", "login"]
 """What an element does: accept (own, allow, grace), shield from shorter deny entries and from holds for failed log-ins, deny; or hold: by an
 administrator's hand, by a rule, by a rule about failed log-ins."""
@@ -24,7 +26,7 @@ MOST_FRAME = 256 * 1024 * 1024
 """A longer frame is a fault: a list of a million entries needs 20 MB."""
 
 
-class Key(Struct, frozen=True, array_like=True, gc=False):
+class Key(Struct, frozen=True, array_like=True, gc=False, cache_hash=True):
     """Names a set: what its elements do, their family and prefix length, and on which ports."""
 
     kind: Kind
@@ -73,14 +75,25 @@ class End(Struct, frozen=True, array_like=True):
     spare: tuple[Scope, ...] = ()
 
 
+class Probe(Struct, frozen=True, array_like=True):
+    """A proof that our table drops: packets on loopback from an address of 127.0.0.0/8 to a port, which nobody else uses, are to be dropped now, or
+    no more."""
+
+    address: Annotated[bytes, Meta(min_length=4, max_length=4)]
+    port: Port
+    drop: bool
+
+
 class Apply(Struct, frozen=True, array_like=True, tag=1):
-    """All of it in one transaction; then the sockets are ended, of which the answer does not wait. ``fresh``: the sets are known to be empty."""
+    """All of it in one transaction; then the sockets are ended, of which the answer does not wait. ``fresh``: the sets are known to be empty.
+    ``probe`` comes alone."""
 
     layout: Layout | None = None
     put: list[Put] = []
     take: list[Take] = []
     fresh: bool = False
     ends: list[End] = []
+    probe: Probe | None = None
 
 
 class Read(Struct, frozen=True, array_like=True, tag=2):
@@ -127,6 +140,7 @@ class Seen(Struct, frozen=True, array_like=True, tag=3):
     done: bool = True
     keys: tuple[Key, ...] = ()
     """Before the first layout: the sets that an earlier run left."""
+    dropped: tuple[Dropped, ...] = ()
 
 
 Request = Apply | Read | Stop

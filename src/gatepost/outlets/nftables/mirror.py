@@ -11,25 +11,28 @@ elements) goes by slices, and what was marked meanwhile goes between them.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
-from gatepost.core.decisions import Brake, Effect
+from gatepost.core.decisions import Brake, Decision, Effect
 from gatepost.core.subjects import name_of
 from gatepost.outlets.nftables.link import Link, LinkLostError
-from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Read, Reply, Request, Seen, Stop
+from gatepost.outlets.nftables.messages import Apply, Done, End, Failed, Probe, Read, Reply, Request, Seen, Stop
 from gatepost.outlets.nftables.model import Change, Look, Model
+from gatepost.outlets.nftables.proof import prove
 from gatepost.outlets.nftables.wanted import NftablesSettings
-from gatepost.pipeline.mirrors import MirrorState, Standing
+from gatepost.pipeline.mirrors import MirrorState, Proof, Standing
 
-SLICE = 500
-"""Subjects in a transaction when many are put: what is marked meanwhile waits for one."""
+SLICE = 2000
+"""Decisions, or elements, in a transaction when many are put: what is marked meanwhile waits for one."""
 DEEP_SECONDS = 300
 """All elements are looked at so often, even if nobody but us changed a table."""
 DEEP_SHARE = 50
 """After a look at all elements, so many times its duration passes before the next."""
 STOP_SECONDS = 5
+PROOF_SECONDS = 15
+"""For a proof at most, all its waiting for other work included."""
 FIRST_RETRY = 0.5
 """Half of the seconds before the first new try after somebody disturbed us too often; each further one waits twice as long."""
 
@@ -45,10 +48,13 @@ class _TroubleError(Exception):
 
 
 class NftablesMirror:
-    """The mirror of one network namespace. ``own`` are this host's addresses: nothing ever blocks them."""
+    """The mirror of one network namespace. ``own`` are this host's addresses: nothing ever blocks them. ``link`` may be at work already."""
 
-    def __init__(self, settings: NftablesSettings, standing: Standing, now: Callable[[], int], own: Iterable[str] = ()) -> None:
-        self.link = Link(self._look_now)
+    def __init__(
+        self, settings: NftablesSettings, standing: Standing, now: Callable[[], int], own: Iterable[str] = (), link: Link | None = None
+    ) -> None:
+        self.link = link or Link()
+        self.link.on_lost = self._look_now
         self.retry_seconds = 30.0
         self._settings = settings
         self._standing = standing
@@ -62,6 +68,8 @@ class NftablesMirror:
         self._wake = asyncio.Event()
         self._built = asyncio.Event()
         self._ends: list[End] = []
+        self._errands: list[tuple[Probe, asyncio.Future[Reply]]] = []
+        self._proving = asyncio.Lock()
         self._look: Look | None = None
         self._suspect = self._observing = False
         self._next_look = self._next_deep = self._deep_from = 0.0
@@ -96,11 +104,26 @@ class NftablesMirror:
         """How it is doing."""
         self._state.decided = len(self._model)
         self._state.unenforced = self._model.unenforced
+        self._state.waiting = len(self._dirty)
         return self._state
 
-    def spawn(self) -> None:
-        """Starts the helper, with the rights of this process, which may give its own away after that. Raises OSError."""
-        self.link.spawn()
+    async def prove(self) -> Proof:
+        """Tries out whether our table really drops, on loopback."""
+        if not self._state.working:
+            return Proof(works=False, said=self._state.problem or "it enforces nothing", cure="until then blocks are recorded only")
+        async with self._proving:
+            try:
+                return await asyncio.wait_for(prove(self._probe, self._settings.table), PROOF_SECONDS)
+            except (LinkLostError, TimeoutError):
+                said = "could not try out whether it really drops: the helper is busy, or was started anew"
+                return Proof(works=None, said=said, cure="try again in a moment")
+
+    async def _probe(self, probe: Probe) -> Reply:
+        """Has the main flow put a probe to the helper: it alone speaks to it."""
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._errands.append((probe, answer))
+        self._wake.set()
+        return await answer
 
     async def run(self) -> None:
         """Works until it is cancelled; then leaves or lifts what stands, as set."""
@@ -115,6 +138,8 @@ class NftablesMirror:
                     await self._guarded(self._flush)
                 elif self._ends:
                     await self._guarded(self._end_sockets)
+                elif self._errands:
+                    await self._run_errands()
                 if time.monotonic() >= self._next_look:
                     await self._guarded(self._look_after)
         finally:
@@ -151,7 +176,7 @@ class NftablesMirror:
 
     async def _pause(self) -> None:
         """Waits for a mark or for the time of the next look or try."""
-        if not self._observing and (self._dirty or self._lists_dirty or self._ends):
+        if not self._observing and (self._dirty or self._lists_dirty or self._ends or self._errands):
             return
         self._wake.clear()
         with suppress(TimeoutError):
@@ -190,6 +215,19 @@ class NftablesMirror:
             _log.warning("nftables: %s", said)
         self._state.problem = said
 
+    async def _run_errands(self) -> None:
+        """Puts the probes of a proof to the helper. What goes wrong is the proof's to tell; the next look finds what is to be mended."""
+        errands, self._errands = self._errands, []
+        for probe, answer in errands:
+            try:
+                reply = await self.link.ask(Apply(probe=probe))
+            except LinkLostError as wrong:
+                if not answer.done():
+                    answer.set_exception(wrong)
+            else:
+                if not answer.done():
+                    answer.set_result(reply)
+
     # --- building and mending
 
     async def _build(self) -> None:
@@ -202,21 +240,21 @@ class NftablesMirror:
         layout = model.layout()
         self._lists_dirty = False
         done = await self._apply(model.message(lists, at, layout=layout), lists)
-        names = list(dict.fromkeys(name_of(decision.subject) for decision in self._standing.holds(at)))
         if not self._dirty:
             self._settle(upto)
-        await self._put_all(names, done.fresh)
-        if not done.fresh:
-            await self._deep(counted=False)
+        if done.fresh:
+            await self._put_all(self._standing.holds(at))
+        else:
+            await self._deep(self._standing.holds(at), counted=False)
         self._working()
 
-    async def _put_all(self, names: list[str], fresh: bool) -> None:
-        """Puts what holds some subjects, by slices; the next is made while the helper works on the one before."""
+    async def _put_all(self, decisions: Sequence[Decision]) -> None:
+        """Puts what stands into empty sets, by slices; the next is made while the helper works on the one before."""
         sent: asyncio.Task[None] | None = None
         try:
-            for start in range(0, len(names), SLICE):
+            for start in range(0, len(decisions), SLICE):
                 await self._between()
-                message, change = self._slice(names[start : start + SLICE], fresh)
+                message, change = self._slice(decisions[start : start + SLICE], fresh=True)
                 if sent is not None:
                     await sent
                 sent = asyncio.create_task(self._send(message, change))
@@ -227,13 +265,14 @@ class NftablesMirror:
                 sent.cancel()
         await self._between()
 
-    def _slice(self, names: list[str], fresh: bool) -> tuple[Apply, Change]:
+    def _slice(self, decisions: Sequence[Decision], fresh: bool) -> tuple[Apply, Change]:
         at, model = self._now(), self._model
         known = len(model.keys)
-        change = model.subjects(names, at)
+        change = model.take_up(decisions, at)
         layout = model.layout() if len(model.keys) != known else None
-        # Where an earlier run's elements stand, the look that follows puts what is missing.
-        return model.message(change if fresh else Change(), at, fresh=fresh, layout=layout), change
+        if not fresh:
+            change = Change()  # where an earlier run's elements stand, the look puts what is missing
+        return model.message(change, at, fresh=fresh, layout=layout), change
 
     async def _send(self, message: Apply, change: Change) -> None:
         if message.layout is not None or message.put:
@@ -251,6 +290,7 @@ class NftablesMirror:
         seen = await self._ask(Read(table=self._settings.table))
         if not isinstance(seen, Seen) or not seen.intact:
             raise _TroubleError("somebody else changed or removed our table", again=True)
+        self._state.dropped = seen.dropped
         self._suspect = self._suspect or seen.touched
         now = time.monotonic()
         if now >= self._next_deep or (self._suspect and now >= self._deep_from):
@@ -258,19 +298,30 @@ class NftablesMirror:
         else:
             self._state.enforced = len(self._model)
 
-    async def _deep(self, counted: bool = True) -> None:
-        """Compares all elements and mends the differences."""
+    async def _deep(self, decisions: Sequence[Decision] = (), counted: bool = True) -> None:
+        """Compares all elements and mends the differences. Decisions that the model lacks are taken up first, while the helper reads."""
         began = time.monotonic()
         look = self._look = Look(self._model)
         self._suspect = False
-        while True:
-            seen = await self._ask(Read(deep=True))
-            if not isinstance(seen, Seen):
-                raise _TroubleError("our table is gone", again=True)
-            if seen.done:
-                break
-            look.see(seen, self._now())
+        early: list[tuple[Seen, int]] = []
+        parts = iter([decisions[start : start + SLICE] for start in range(0, len(decisions), SLICE)])
+        async with aclosing(self._seen()) as slices:
+            async for seen in slices:
+                early.append((seen, self._now()))
+                await self._between()  # first what was marked: it would be taken up here too, and not put
+                part = next(parts, None)
+                if part is not None:
+                    await self._send(*self._slice(part, fresh=False))
+                else:
+                    for each in early[-2:]:
+                        look.see(*each)
+                    del early[-2:]
+        for part in parts:
             await self._between()
+            await self._send(*self._slice(part, fresh=False))
+        for each in early:
+            await self._between()
+            look.see(*each)
         change, found = look.differences(self._now())
         self._look = None
         await self._mend(change)
@@ -281,6 +332,23 @@ class NftablesMirror:
         ended = time.monotonic()
         self._deep_from = ended + DEEP_SHARE * (ended - began)
         self._next_deep = ended + DEEP_SECONDS
+
+    async def _seen(self) -> AsyncGenerator[Seen, None]:
+        """All elements that stand, by slices; the helper reads the next while one is looked at."""
+        asked = asyncio.create_task(self._ask(Read(deep=True)))
+        try:
+            while True:
+                seen = await asked
+                if not isinstance(seen, Seen):
+                    raise _TroubleError("our table is gone", again=True)
+                if seen.done:
+                    return
+                asked = asyncio.create_task(self._ask(Read(deep=True)))
+                await asyncio.sleep(0)
+                yield seen
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     async def _mend(self, change: Change) -> None:
         """A change of any size, by slices; what was decided otherwise meanwhile is left out."""

@@ -5,9 +5,10 @@ was applied, the kernel holds what the model holds. A change that fails leaves t
 waiting.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from gatepost.core.decisions import Decision
+from gatepost.core.subjects import name_of
 from gatepost.outlets.nftables.messages import Apply, End, Key, Layout, Put, Scope, Seen, Take
 from gatepost.outlets.nftables.wanted import HOLDS, Element, Elements, NftablesSettings, Spared, Wanted, packed
 from gatepost.pipeline.mirrors import Standing
@@ -67,6 +68,21 @@ class Model:
         change = Change()
         for name in names:
             self._subject(name, self._standing.about(name, at), at, change)
+        return change
+
+    def take_up(self, decisions: Sequence[Decision], at: int) -> Change:
+        """What must be put for decisions that stood a moment ago, many at once; none of their sockets end. Who was changed since was marked."""
+        still = self._standing.decision
+        wanted, unenforced = self._wanted.held([decision for decision in decisions if still(decision.number) is decision])
+        if unenforced:  # they are counted by subject
+            return self.subjects(dict.fromkeys(name_of(decision.subject) for decision in decisions), at)
+        change, holds = Change(), self.holds
+        for element, until in wanted.items():
+            if holds.get(element, 0) < until:
+                holds[element] = change.put[element] = until
+        for key in {element[0]: None for element in change.put}:
+            if key not in self.keys:
+                self._hold_key(key)
         return change
 
     def relist(self, at: int, change: Change) -> None:
@@ -173,13 +189,13 @@ class Look:
         key = seen.key
         if key is None:
             return
-        model = self._model
+        holds, lists, have = self._model.holds, self._model.lists, self._have
         for prefix, left in seen.elements:
             element = (key, prefix)
-            self._have.add(element)
-            until = model.holds.get(element)
+            have.add(element)
+            until = holds.get(element)
             if until is None:
-                until = model.lists.get(element)
+                until = lists.get(element)
             if until is None:
                 self._change.take[element] = None
             elif abs((until - at) // 1000 - left) > TOLERANCE_MS if until else left:

@@ -20,6 +20,8 @@ from gatepost.outlets.nftables.messages import Apply, Group, Key, Kind, Layout, 
 
 PRIORITY = -250
 CHAINS = ("prerouting", "lists", "shielded", "by_hand", "graced", "by_rule", "by_login")
+PROBE = "probe"
+"""The set of `probe`: no key has this name."""
 LIST_KINDS: tuple[Kind, ...] = ("allow", "shield", "deny")
 CHAIN_OF: dict[Kind, str] = {
     "own": "prerouting",
@@ -61,6 +63,27 @@ def commands(change: Apply, table: str, *, anew: bool = False, stale: Sequence[s
     for put in change.put:
         lines += _put(put, table, change.fresh)
     return "\n".join(lines)
+
+
+def probe(table: str, address: bytes, port: int) -> str:
+    """The commands that drop what comes on loopback from an address of 127.0.0.0/8 to a port, before all else, for ten seconds at most.
+
+    Raises ValueError for any other address.
+    """
+    if address[:1] != b"\x7f" or len(address) != 4:
+        raise ValueError("a probe is for loopback alone")
+    return "\n".join(
+        [
+            f"add set inet {table} {PROBE} {{ type ipv4_addr; flags timeout; }}",
+            f'insert rule inet {table} prerouting iifname "lo" tcp dport {port} ip saddr @{PROBE} counter drop',
+            f"add element inet {table} {PROBE} {{ {inet_ntop(AF_INET, address)} timeout 10s }}",
+        ]
+    )
+
+
+def probe_removal(table: str, handle: int) -> str:
+    """The commands that remove a probe, whose rule has a handle."""
+    return f"delete rule inet {table} prerouting handle {handle}\ndelete set inet {table} {PROBE}"
 
 
 def removal(table: str) -> str:

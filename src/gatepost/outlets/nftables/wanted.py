@@ -82,10 +82,11 @@ def _of(net: IPv4Network | IPv6Network) -> tuple[Literal[4, 6], int, bytes]:
 class Wanted:
     """Turns what stands into elements, by the ports that are configured."""
 
-    __slots__ = ("_keys", "_usable")
+    __slots__ = ("_held", "_keys", "_usable")
 
     def __init__(self, ports: Ports) -> None:
         self._keys: dict[tuple[Kind, int, int, Group], Key] = {}
+        self._held: dict[tuple[tuple[str, ...], bool, Kind, int, int], list[Key]] = {}
         self._usable = {group for group, numbers in ports.by_group().items() if numbers}
 
     def groups(self, protocols: Sequence[str], logins: bool = False) -> list[Group]:
@@ -111,15 +112,22 @@ class Wanted:
         elements: Elements = {}
         unenforced = 0
         for decision in decisions:
-            groups = self.groups(decision.protocols, decision.logins)
-            if decision.action != "block" or decision.subject.by not in ("client", "network") or not groups:
+            subject, until = decision.subject, decision.until
+            if decision.action != "block" or subject.by not in ("client", "network"):
                 unenforced += 1
                 continue
-            family, length, prefix = packed(decision.subject.text)
+            family, length, prefix = packed(subject.text)
             kind: Kind = _KINDS.get(decision.counts, "rule") if decision.rule else "hand"
-            for group in groups:
-                element = (self._key(kind, family, length, group), prefix)
-                elements[element] = max(elements.get(element, 0), decision.until)
+            name = (decision.protocols, decision.logins, kind, family, length)
+            keys = self._held.get(name)
+            if keys is None:
+                groups = self.groups(decision.protocols, decision.logins)
+                keys = self._held[name] = [self._key(kind, family, length, group) for group in groups]
+            unenforced += not keys
+            for key in keys:
+                element = (key, prefix)
+                if elements.get(element, 0) < until:
+                    elements[element] = until
         return elements, unenforced
 
     def listed(self, own: Iterable[str], entries: Iterable[Entry], graces: Mapping[str, int], at: int) -> Elements:
