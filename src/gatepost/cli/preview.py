@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from gatepost.cli import options
-from gatepost.cli.client import NoDaemonError, ask
+from gatepost.cli.client import ask
+from gatepost.cli.faults import NoDaemonError
 from gatepost.cli.show import number, print_json, safe, table
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import Preset
