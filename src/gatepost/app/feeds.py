@@ -16,16 +16,19 @@ from gatepost import config
 from gatepost.admin.desk import Source
 from gatepost.aid.discover import Findings
 from gatepost.aid.speak import Speaker
+from gatepost.app.alerts import host_name
 from gatepost.core.faults import BadInputError
+from gatepost.core.subjects import account
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.inlets.postfix_policy import PostfixPolicyInlet, PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
 from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.reader import Coverage
 
-AnySettings = LogFileSettings | JournalSettings | SyslogSettings
-AnyInlet = LogFileInlet | JournalInlet | SyslogInlet
+AnySettings = LogFileSettings | JournalSettings | SyslogSettings | PostfixPolicySettings
+AnyInlet = LogFileInlet | JournalInlet | SyslogInlet | PostfixPolicyInlet
 
 
 class Feed(NamedTuple):
@@ -48,7 +51,7 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     follow = settings.journal.follow
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
-    return inlets | {each.name: each for each in settings.syslog}
+    return inlets | {each.name: each for each in (*settings.syslog, *settings.postfix_policy)}
 
 
 class Feeds:
@@ -117,6 +120,8 @@ class Feeds:
             raise RuntimeError("there is no guard yet")
         given = (guard.report, self._now, guard.cursors)
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
+        if isinstance(each, PostfixPolicySettings):
+            return PostfixPolicyInlet(each, guard, self._now, lambda name: account(name, default_domain, domains), host_name())
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
         zone = config.zone(each.timezone or settings.logs.timezone)
@@ -151,6 +156,8 @@ class Feeds:
 def _hosts(inlet: AnyInlet) -> dict[str, set[str]]:
     """The daemons whose lines an inlet brought, each with its hosts; an empty name is this host."""
     found: dict[str, set[str]] = {}
+    if isinstance(inlet, PostfixPolicyInlet):
+        return found
     for host, daemon in inlet.senders.daemons() if isinstance(inlet, SyslogInlet) else inlet.reader.daemons:
         name = host if host[:1].isdigit() else host.partition(".")[0].lower()
         found.setdefault(daemon, set()).add("" if name == LOCAL else name)
@@ -172,9 +179,28 @@ def _source(name: str, inlet: AnyInlet) -> Source:
         dropped = {"suppressed by journald": of_journal.suppressed, "times lost the thread": of_journal.gaps}
         made = Source(name=name, reading=of_journal.reading, problem=of_journal.problem, last=of_journal.last_line_at, dropped=_some(dropped))
         return _counted(made, of_journal.lines, of_journal.facts, of_journal.coverage)
+    if isinstance(inlet, PostfixPolicyInlet):
+        return _asked(name, inlet)
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)
+
+
+def _asked(name: str, inlet: PostfixPolicyInlet) -> Source:
+    """A source that is asked."""
+    state = inlet.state()
+    return Source(
+        name=name,
+        reading=state.listening,
+        problem=state.problem,
+        last=max(state.last.values(), default=0),
+        facts=state.facts,
+        dropped=_some(state.dropped),
+        requests=state.requests,
+        refusals=state.refusals,
+        connections=state.connections,
+        asked=state.last,
+    )
 
 
 def _some(counts: dict[str, int]) -> dict[str, int]:
