@@ -123,7 +123,7 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    names = [each.name for each in (*settings.syslog, *settings.postfix_policy)]
+    names = [each.name for each in settings.syslog] + [each.name for each in settings.postfix_policy]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         part, _, where = twice.partition(":")
         raise BadInputError(f"{part}.listen: {where} stands twice; a listener is named once", str(file))

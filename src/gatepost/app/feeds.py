@@ -51,7 +51,8 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     follow = settings.journal.follow
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
-    return inlets | {each.name: each for each in (*settings.syslog, *settings.postfix_policy)}
+    inlets |= {each.name: each for each in settings.syslog}
+    return inlets | {each.name: each for each in settings.postfix_policy}
 
 
 class Feeds:

@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from msgspec import Meta, Struct
 
@@ -98,7 +98,7 @@ class PostfixPolicyState(Struct, kw_only=True):
     requests: int
     facts: int
     last: dict[str, int]
-    """When each context was asked about last."""
+    """When each context was asked about last; 0: never."""
     refusals: int
     given: dict[str, int]
     """How often something else than DUNNO was said, by the action."""
@@ -240,8 +240,7 @@ class _Connection(asyncio.Protocol):
         """Since when it owes us the rest of a request, or its first one; 0 where it does not."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         refusal = self._inlet.refusal(transport.get_extra_info("peername"))
         if refusal:
             self.end(refusal)

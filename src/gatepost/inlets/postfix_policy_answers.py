@@ -1,8 +1,8 @@
 """What Postfix is told: an action for each of its questions.
 
-Job: read a question by its context, ask the guard, and say it in actions of access(5). Promise: OK is said to the relay question alone, at RCPT, for an
-address that lies within the very prefix of an entry with the relay box; to everything else the most that is said is DUNNO, so that the rest of the
-list decides. A message counts once, however often it is asked about. Limits: never waits; a delay is Postfix's to sit out, and only so many at once.
+Job: read a question by its context, ask the guard, and say it in actions of access(5). Promise: OK is said to the relay question alone, at RCPT, for
+an address that lies within the very prefix of an entry with the relay box; to everything else the most that is said is DUNNO, so that the rest of the
+list decides. A message counts once, however often it is asked about. Limits: never waits; a delay is Postfix's to sit out, only so many at once.
 """
 
 from collections import Counter, deque
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from gatepost.core.access import Entry
-from gatepost.core.decisions import Allow, Delay, Question, Refuse, Verdict
+from gatepost.core.decisions import Allow, Delay, Question, Refuse
 from gatepost.core.facts import MessageAccepted, Refused
 from gatepost.core.subjects import Client, client
 from gatepost.pipeline.guard import Guard
@@ -43,8 +43,9 @@ class Answers:
         delay: int,
         delays: int,
     ) -> None:
-        """``context`` is what a socket is for, empty where questions say it themselves; ``hosts``: whose logs it is the witness for; ``hold``: messages of an account that an alert rule caught go
-        on hold; ``delay``: seconds that a client waits at most; ``delays``: how many wait at once."""
+        """``context`` is what a socket is for, empty where questions say it themselves; ``hosts``: whose logs it is the witness for; ``hold``:
+        messages of an account that an alert rule caught go on hold; ``delay``: seconds that a client waits at most; ``delays``: how many wait at
+        once."""
         self._guard, self._now, self._account = guard, now, account
         self._inlet, self._host, self._context = inlet, host, context.encode()
         self._hosts = hosts
@@ -57,7 +58,7 @@ class Answers:
         self._of = {b"access": self._access, b"relay": self._relay, b"data": self._data}
         self.requests = 0
         self.facts = 0
-        self.last: dict[str, int] = {}
+        self.last = dict.fromkeys([context] if context else [name.decode() for name in self._of], 0)
         """When each context was asked about last."""
         self.given: Counter[str] = Counter()
         """How often something else than DUNNO was said."""
@@ -102,7 +103,7 @@ class Answers:
         account = self._named(request.account) if request.account else ""
         # Who has logged in is asked about as one who logs in: a hold of log-ins alone is for him too.
         verdict = self._guard.judge(Question(at, of, "smtp", "login" if account else "connect", account))
-        return DUNNO if type(verdict) is Allow else self._objection(request, at, of, verdict, account, HELD)
+        return DUNNO if isinstance(verdict, Allow) else self._objection(request, at, of, verdict, account, HELD)
 
     def _relay(self, request: Request, at: int, of: Client) -> bytes:
         if request.state != b"RCPT":
@@ -132,7 +133,7 @@ class Answers:
             self._messages.put(message, answer)
         return answer
 
-    def _objection(self, request: Request, at: int, of: Client, verdict: Verdict, account: str, held: bytes) -> bytes:
+    def _objection(self, request: Request, at: int, of: Client, verdict: Delay | Refuse, account: str, held: bytes) -> bytes:
         """What is said to who may not go on, or not yet. Told and slowed down once a message: there is a question for each of its recipients."""
         again = b"no " + request.instance[:INSTANCE]
         told = bool(request.instance) and self._messages.get(again) is not None
@@ -140,7 +141,6 @@ class Answers:
             self._messages.put(again, b"")
         if isinstance(verdict, Delay):
             return DUNNO if told else self._sleep(at, verdict.us)
-        assert isinstance(verdict, Refuse)
         if not told:
             stage = "message" if held is DEFERRED else "connect"
             self._guard.hear([Refused(at, self._host, "smtp", "smtp", of, False, stage, verdict.reason, account)], self._inlet, ())

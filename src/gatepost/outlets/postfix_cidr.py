@@ -1,9 +1,9 @@
 """Hides AUTH from held clients: a table for Postfix's ``smtpd_discard_ehlo_keyword_address_maps``.
 
-Job: keep a file in the form of cidr_table(5) that names every address and network whose log-ins on SMTP are refused now, and those inside that are not.
-Promise: the file is replaced in one go; it is there from the start on and after we stop, then without anybody in it; a change is
-written within seconds, at most once in `every_s`, since each change makes smtpd processes start anew. Limits: a crash leaves the file as it was until
-the next start; of more than `most` prefixes those that end first are left out, told; Postfix looks through the table line by line.
+Job: keep a file in the form of cidr_table(5) that names every address and network whose log-ins on SMTP are refused now, and who inside is not.
+Promise: the file is replaced in one go; it is there from the start on, and after we stop, then with nobody in it; a change is written within seconds,
+at most once in `every_s`, since each makes smtpd processes start anew. Limits: a crash leaves the file as it was until the next start; of more than
+`most` prefixes those that end first are left out, told; Postfix looks through the table line by line.
 """
 
 import asyncio

@@ -13,7 +13,6 @@ from gatepost.core.access import Entry
 from gatepost.core.decisions import Decision, Effect
 from gatepost.core.engine import Engine
 
-
 ABOUT_MESSAGES = ("message_accepted", "recipients")
 """What rules about the messages of an account count."""
 

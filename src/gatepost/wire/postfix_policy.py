@@ -55,7 +55,7 @@ class Requests:
         if self.broken:
             return []
         *whole, rest = (self._rest + data if self._rest else data).split(b"\n\n")
-        found = []
+        found: list[Request] = []
         for each in whole:
             if not each.startswith(FIRST) or len(each) > MOST:
                 self._break(each)
