@@ -17,6 +17,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from gatepost.core.access import Entry
 from gatepost.core.decisions import Brake, Decision, Effect, Question, Refuse, Verdict
 from gatepost.core.subjects import Client, prefix_text
 from gatepost.pipeline.mirrors import MirrorState, Standing
@@ -84,7 +85,6 @@ class PostfixCidr:
 
     def state(self) -> MirrorState:
         """How it is doing."""
-        self._state.decided = len(self._until)
         return self._state
 
     # --- the table
@@ -109,25 +109,31 @@ class PostfixCidr:
     def _table(self) -> str:
         now = self._now()
         self._until = {name: until for name, until in self._until.items() if until > now}
-        lines = dict(self._exceptions(now))
         held = sorted(self._until, key=self._until.__getitem__, reverse=True)
-        denied = [prefix_text(net) for entry in self._standing.entries() if entry.verb == "deny" and "smtp" in entry.on for net in entry.networks]
-        room = self._settings.most
-        self._state.unenforced = max(0, len(denied) + len(held) - room)
-        for name in (denied + held)[:room]:
-            if "/" in name or isinstance(self._judge(Question(now, Client(name), "smtp", "login")), Refuse):
-                lines.setdefault(name, HIDE)
-        self._state.enforced = sum(word == HIDE for word in lines.values())
+        entries = [entry for entry in self._standing.entries() if "smtp" in entry.on and entry.in_force(now)]
+        denied = [prefix_text(net) for entry in entries if entry.verb == "deny" for net in entry.networks]
+        wanted = [name for name in dict.fromkeys(denied + held) if "/" in name or self._refused(name, now)]
+        hidden = wanted[: self._settings.most]
+        self._state.decided, self._state.unenforced = len(wanted), len(wanted) - len(hidden)
+        lines = dict.fromkeys(hidden, HIDE)
+        nets = [ip_network(name) for name in hidden if "/" in name]
+        for name in self._exceptions(entries, now) if nets else ():
+            inside = ip_network(name)
+            if any(net.version == inside.version and inside.subnet_of(net) for net in nets):  # type: ignore[arg-type]
+                lines[name] = SHOW
         # The first line that fits counts: the longest prefix first.
         ordered = sorted(lines, key=lambda name: (-ip_network(name).prefixlen, name))
         return HEADING + "".join(f"{name} {lines[name]}\n" for name in ordered)
 
-    def _exceptions(self, now: int) -> Iterator[tuple[str, str]]:
+    def _refused(self, name: str, now: int) -> bool:
+        return isinstance(self._judge(Question(now, Client(name), "smtp", "login")), Refuse)
+
+    def _exceptions(self, entries: Iterable[Entry], now: int) -> Iterator[str]:
         """Who is let log in, be it that a wider prefix is held: those on the allow list, and those with a grace."""
-        for entry in self._standing.entries():
-            if entry.verb == "allow" and entry.speaks and "smtp" in entry.on and entry.in_force(now):
-                yield from ((prefix_text(net), SHOW) for net in entry.networks)
-        yield from ((name, SHOW) for name in self._standing.graces(now) if " " not in name)  # accounts' have one
+        for entry in entries:
+            if entry.verb == "allow" and entry.speaks:
+                yield from (prefix_text(net) for net in entry.networks)
+        yield from (name for name in self._standing.graces(now) if " " not in name)  # accounts' have one
 
     def _write(self, text: str) -> None:
         """Replaces the file, where that changes anything."""
@@ -146,4 +152,5 @@ class PostfixCidr:
                 os.unlink(made)
             return
         self._written = text
+        self._state.enforced = self._state.decided - self._state.unenforced
         self._state.working, self._state.problem = True, ""
