@@ -51,6 +51,13 @@ class Source(Struct, frozen=True, kw_only=True):
     """Share of the mail lines."""
     dropped: dict[str, int] = {}
     """What was dropped since the start, by reason."""
+    requests: int = 0
+    """Questions of a mail server's since the start; an inlet that is asked reads no lines."""
+    refusals: int = 0
+    """How many of them were answered with no."""
+    connections: int = 0
+    asked: dict[str, int] = {}
+    """When it was asked last, by what it is asked about."""
 
 
 async def nobody(name: str) -> tuple[str, ...]:
