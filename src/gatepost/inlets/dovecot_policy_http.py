@@ -228,8 +228,8 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """It is whole."""
         self.began = 0.0
-        if self._parser is None:
-            return  # it came behind the last that is answered
+        if self._parser is None or self._parser.should_upgrade():
+            return  # it came behind the last that is answered; or it asks for another protocol, which `data_received` is told
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         whole = (self._url, self._api_key, self._authorization, body, self._parser.should_keep_alive())
         self._fresh()
