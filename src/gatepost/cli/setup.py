@@ -6,11 +6,13 @@ first, and what the server does not accept is taken back. Exit 1 where something
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from gatepost import config
 from gatepost.aid.setup import Applied, Plan, apply
+from gatepost.aid.setup_dovecot import Dovecot, plan_dovecot
 from gatepost.aid.setup_postfix import CONTEXTS, Postfix, plan_postfix
 from gatepost.cli import options
 from gatepost.cli.show import print_json, safe
@@ -37,6 +39,23 @@ def postfix(folder: str, applying: bool, config_path: str | None, as_json: bool)
     config.load(config_path)
     listen = dict.fromkeys(CONTEXTS.values(), "127.0.0.1:8094")
     carry_out(lambda: plan_postfix(Postfix(folder), listen), applying, as_json)
+
+
+@setup.command()
+@folder
+@click.option("--end-penalty", is_flag=True, help="Also end Dovecot's own slowing down of guessers, which keeps rules from firing.")
+@applying
+@options.config_file
+@options.as_json
+def dovecot(folder: str, end_penalty: bool, applying: bool, config_path: str | None, as_json: bool) -> None:
+    """Have Dovecot ask before it lets a client log in, and tell how it went."""
+    file = Path(config_path) if config_path else config.default_file()
+
+    def make() -> Plan:
+        there = config.load(config_path).dovecot_policy
+        return plan_dovecot(Dovecot(folder), file, there[0] if there else None, end_penalty)
+
+    carry_out(make, applying, as_json)
 
 
 def carry_out(make: Callable[[], Plan], applying: bool, as_json: bool) -> None:
