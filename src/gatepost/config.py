@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.dovecot_policy import DovecotPolicySettings
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
 from gatepost.inlets.postfix_policy import PostfixPolicySettings
@@ -54,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
     journal: JournalSettings = JournalSettings()
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
+    dovecot_policy: Annotated[tuple[DovecotPolicySettings, ...], Meta(description="Where Dovecot asks, a [[dovecot_policy]] each.")] = ()
     postfix_policy: Annotated[tuple[PostfixPolicySettings, ...], Meta(description="Where Postfix asks, a [[postfix_policy]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
     postfix_cidr: PostfixCidrSettings = PostfixCidrSettings()
@@ -123,7 +125,7 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    names = [each.name for each in settings.syslog] + [each.name for each in settings.postfix_policy]
+    names = [each.name for of in (settings.syslog, settings.dovecot_policy, settings.postfix_policy) for each in of]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         part, _, where = twice.partition(":")
         raise BadInputError(f"{part}.listen: {where} stands twice; a listener is named once", str(file))
