@@ -95,7 +95,7 @@ def place(world: net.World) -> Iterator[Place]:
         pytest.skip(missing)
     made = hosts.MailHost(world, name=("mx8", 28), shared=SHARED)
     services.name_server(made.machine)
-    made.machine.run("mkdir", "-p", "/var/lib/hiding")
+    made.machine.run("install", "-d", "-m", "0700", "/var/lib/hiding")  # as systemd makes the folder of our state
     milter = services.milter(made.machine)  # of port 32
     yield Place(world.internet, made)
     milter.close()
