@@ -143,14 +143,11 @@ class PostfixPolicyInlet:
         try:
             while True:
                 try:
-                    sock = self._open()
+                    await self._serve(self._open())
                 except OSError as wrong:
                     self._problem = f"cannot listen: {wrong}; trying again"
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
-                    continue
-                self._problem = ""
-                await self._serve(sock)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             self._guard.stopped(self.name)
 
@@ -189,13 +186,16 @@ class PostfixPolicyInlet:
         return sock
 
     async def _serve(self, sock: socket.socket) -> None:
+        """Answers on a socket until it is cancelled. Raises OSError where nobody can listen on it."""
         loop = asyncio.get_running_loop()
         path = self.settings.listen
-        if path.startswith("/"):
-            server = await loop.create_unix_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
-        else:
-            server = await loop.create_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
-        self._listening = True
+        serving = loop.create_unix_server if path.startswith("/") else loop.create_server
+        try:
+            server = await serving(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+        self._listening, self._problem = True, ""
         try:
             while True:
                 await asyncio.sleep(TICK)
