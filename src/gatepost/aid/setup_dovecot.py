@@ -155,7 +155,7 @@ def _settings(server: Dovecot, lines: str, end_penalty: bool) -> Change:
     lines += PENALTY if end_penalty and PENALTY not in server.main else ""
     if HEAD in server.main:
         head, _, rest = server.main.partition(HEAD)
-        last = f"!include_try {server.secret}\n"
+        last = f"\n!include_try {server.secret}\n"
         if last not in rest:
             raise BadInputError("holds Gatepost's lines, but not as setup wrote them; take them out, and run setup again", str(server.path))
         return Change(str(server.path), server.main, head + lines + rest.partition(last)[2])
