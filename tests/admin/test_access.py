@@ -120,14 +120,15 @@ class TestRelay:
     def test_others_do_not(self, made: Bench, prefix: str) -> None:
         assert _add(made, "allow", prefix, relay=True).relay
 
-    def test_the_gateway_does(self, made: Bench) -> None:
-        for prefix in ("198.51.100.254", "198.51.100.0/24"):
-            assert "this host's gateway" in _refused(made, "allow", prefix, relay=True)
-
     @pytest.mark.parametrize("verb", ["allow", "deny"])
     def test_who_may_not_relay_may_be_many(self, made: Bench, verb: str) -> None:
         assert _add(made, verb, "203.0.112.0-203.0.114.255").prefix == "203.0.112.0-203.0.114.255"
         assert _add(made, verb, "2001:db8::-2001:db8:0:5:ffff:ffff:ffff:ffff").verb == verb
+
+    @pytest.mark.parametrize("prefix", ["198.51.100.254", "198.51.100.1", "198.51.100.0/24", "127.0.0.1", "fe80::1"])
+    def test_whoever_can_stand_for_anybody_is_confirmed(self, made: Bench, prefix: str) -> None:
+        """The gateway, the host's own addresses, and networks that hold them."""
+        assert "(--confirm-relay)" in _refused(made, "allow", prefix, relay=True)
 
 
 class TestOwn:

@@ -120,6 +120,12 @@ class Live:
         """Sends it a signal."""
         os.kill(self.pid, number)
 
+    def go_on(self) -> None:
+        """Lets it go on after SIGSTOP, and what entered its namespaces, which stops when it does."""
+        assert self._process is not None
+        self.tell(signal.SIGCONT)
+        os.kill(self._process.pid, signal.SIGCONT)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it; returns its exit code."""
         assert self._process is not None

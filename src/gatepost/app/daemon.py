@@ -25,8 +25,10 @@ from gatepost.aid.country import Countries
 from gatepost.aid.discover import Addresses, Discovery, Findings
 from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.alerts import Alerts
+from gatepost.app.dovecot_policy import WeakforcedDeeds
 from gatepost.app.feeds import Feeds, log_files, needs_looking
 from gatepost.app.first import FirstStart
+from gatepost.app.wiring import wiring
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
 from gatepost.core.deeds import AdoptLists
@@ -37,6 +39,7 @@ from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.link import Link
 from gatepost.outlets.nftables.mirror import NftablesMirror
+from gatepost.outlets.postfix_cidr import PostfixCidr
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Standing
@@ -128,8 +131,10 @@ class Daemon:
         if recovered.missing:
             make_whole()
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, here.own, link)
-        guard = Guard(order, journal, [mirror], self._announce, now)
-        guard.cursors.update(recovered.cursors)
+        hiding = self._settings.postfix_cidr
+        tables = [PostfixCidr(hiding, Standing(order.engine), order.judge, now)] if hiding.path else []
+        guard = Guard(order, journal, [mirror, *tables], self._announce, now)
+        guard.recall(recovered.cursors)
         keeper = self._keeper(paths, store)
         accounts = self._settings.accounts
         desk = Desk(
@@ -153,6 +158,7 @@ class Daemon:
             socket=paths.socket,
             confined=True,
             steady=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
+            wiring=wiring(lambda: self._settings),
         )
         alerts = self._alerts = self._make_alerts(paths, desk)
         try:
@@ -204,7 +210,8 @@ class Daemon:
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload, looking)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(mirror.run()), group.create_task(desk.guard.run())]
+            tasks = [group.create_task(each.run()) for each in desk.guard.mirrors]
+            tasks.append(group.create_task(desk.guard.run()))
             await self._adopt_own(desk.guard, here)
             if fresh:
                 found = await looking
@@ -213,7 +220,7 @@ class Daemon:
                 await self._alerts.adopt(self._settings)
                 tasks.append(group.create_task(self._alerts.watch()))
             found = await looking if needs_looking(self._settings) else Findings((), (), here.own, here.gateways, (), ())
-            await self._feeds.start(desk.guard, self._settings, found)  # new attackers do not wait for the old ones' blocks
+            await self._feeds.start(desk.guard, self._settings, found, WeakforcedDeeds(desk))  # new attackers do not wait for the old ones' blocks
             await mirror.built()
             self._started.set()
             gc.freeze()  # what stood at the start mostly stays

@@ -16,16 +16,20 @@ from gatepost import config
 from gatepost.admin.desk import Source
 from gatepost.aid.discover import Findings
 from gatepost.aid.speak import Speaker
+from gatepost.app.alerts import host_name
 from gatepost.core.faults import BadInputError
+from gatepost.core.subjects import account
+from gatepost.inlets.dovecot_policy import Deeds, DovecotPolicyInlet, DovecotPolicySettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.inlets.postfix_policy import PostfixPolicyInlet, PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
 from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.reader import Coverage
 
-AnySettings = LogFileSettings | JournalSettings | SyslogSettings
-AnyInlet = LogFileInlet | JournalInlet | SyslogInlet
+AnySettings = LogFileSettings | JournalSettings | SyslogSettings | DovecotPolicySettings | PostfixPolicySettings
+AnyInlet = LogFileInlet | JournalInlet | SyslogInlet | DovecotPolicyInlet | PostfixPolicyInlet
 
 
 class Feed(NamedTuple):
@@ -53,7 +57,9 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     follow = settings.journal.follow
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
-    return inlets | {each.name: each for each in settings.syslog}
+    inlets |= {each.name: each for each in settings.syslog}
+    inlets |= {each.name: each for each in settings.dovecot_policy}
+    return inlets | {each.name: each for each in settings.postfix_policy}
 
 
 class Feeds:
@@ -66,6 +72,7 @@ class Feeds:
         self._failed: dict[str, str] = {}
         """What could not start, and why."""
         self._guard: Guard | None = None
+        self._deeds: Deeds | None = None
         self._reloading: asyncio.Task[None] | None = None
 
     @property
@@ -73,9 +80,9 @@ class Feeds:
         """The inlets that run."""
         return list(self._feeds)
 
-    async def start(self, guard: Guard, settings: config.Settings, found: Findings) -> None:
-        """Catches up with everything, and goes on from there."""
-        self._guard = guard
+    async def start(self, guard: Guard, settings: config.Settings, found: Findings, deeds: Deeds | None = None) -> None:
+        """Catches up with everything, and goes on from there. ``deeds`` does what weakforced's API asks for."""
+        self._guard, self._deeds = guard, deeds
         for name, each in wanted(settings, found).items():
             await self._start(name, each, settings)
 
@@ -122,6 +129,10 @@ class Feeds:
             raise RuntimeError("there is no guard yet")
         given = (guard.report, self._now, guard.cursors)
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
+        if isinstance(each, PostfixPolicySettings):
+            return PostfixPolicyInlet(each, guard, self._now, lambda name: account(name, default_domain, domains), host_name())
+        if isinstance(each, DovecotPolicySettings):
+            return DovecotPolicyInlet(each, guard, self._now, lambda name: account(name, default_domain, domains), host_name(), self._deeds)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
         zone = config.zone(each.timezone or settings.logs.timezone)
@@ -156,6 +167,8 @@ class Feeds:
 def _hosts(inlet: AnyInlet) -> dict[str, set[str]]:
     """The daemons whose lines an inlet brought, each with its hosts; an empty name is this host."""
     found: dict[str, set[str]] = {}
+    if isinstance(inlet, DovecotPolicyInlet | PostfixPolicyInlet):
+        return found
     for host, daemon in inlet.senders.daemons() if isinstance(inlet, SyslogInlet) else inlet.reader.daemons:
         name = host if host[:1].isdigit() else host.partition(".")[0].lower()
         found.setdefault(daemon, set()).add("" if name == LOCAL else name)
@@ -178,9 +191,28 @@ def _source(name: str, inlet: AnyInlet) -> Source:
         dropped = {"suppressed by journald": of_journal.suppressed, "times lost the thread": of_journal.gaps}
         made = Source(name=name, reading=of_journal.reading, problem=of_journal.problem, last=of_journal.last_line_at, dropped=_some(dropped))
         return _counted(made, of_journal.lines, of_journal.facts, of_journal.coverage)
+    if isinstance(inlet, DovecotPolicyInlet | PostfixPolicyInlet):
+        return _asked(name, inlet)
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)
+
+
+def _asked(name: str, inlet: DovecotPolicyInlet | PostfixPolicyInlet) -> Source:
+    """A source that is asked."""
+    state = inlet.state()
+    return Source(
+        name=name,
+        reading=state.listening,
+        problem=state.problem,
+        last=max(state.last.values(), default=0),
+        facts=state.facts,
+        dropped=_some(state.dropped),
+        requests=state.requests,
+        refusals=state.refusals,
+        connections=state.connections,
+        asked=state.last,
+    )
 
 
 def _some(counts: dict[str, int]) -> dict[str, int]:

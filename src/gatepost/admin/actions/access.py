@@ -96,22 +96,29 @@ def canonical(text: str) -> str:
     return f"{nets[0].network_address}-{nets[-1].broadcast_address}"
 
 
-def check_relay(entry: Entry, gateways: Iterable[Network] = ()) -> None:
-    """A relay box for many addresses, or for such behind which anybody can stand, wants a second confirmation: an open relay is a disaster."""
+def check_relay(entry: Entry, ours: Iterable[Network] = ()) -> None:
+    """A relay box for many addresses, or for such behind which anybody can stand, wants a second confirmation: an open relay is a disaster.
+
+    ``ours`` are this host's own addresses and its gateways."""
     if not entry.relay:
         return
     confirm = "confirm it (--confirm-relay)"
     for net in entry.networks:
-        if any(_overlap(net, network(own)) for own in OWN_RANGES):
+        if any(_share(net, each) for each in OWN_NETWORKS):
             raise BadInputError(f"relay: {prefix_text(net)} is a private network, where a proxy can stand for anybody; {confirm}")
-        if any(_overlap(net, gateway) for gateway in gateways):
-            raise BadInputError(f"relay: {prefix_text(net)} is this host's gateway, which can stand for anybody; {confirm}")
+        if any(_share(net, each) for each in ours):
+            said = "holds an address of this host's or its gateway's, which can stand for anybody"
+            raise BadInputError(f"relay: {prefix_text(net)} {said}; {confirm}")
     if sum(net.num_addresses for net in entry.networks) > (256 if entry.networks[0].version == 4 else 1 << 64):
         raise BadInputError(f"relay: {entry.prefix} is wider than a /24 (IPv6: /64), and all of it may relay; {confirm}")
 
 
-def _overlap(one: Network, other: Network) -> bool:
-    return one.version == other.version and (one.network_address in other or other.network_address in one)
+OWN_NETWORKS = tuple(network(text) for text in OWN_RANGES)
+
+
+def _share(one: Network, other: Network) -> bool:
+    """Whether two prefixes have addresses in common."""
+    return one.version == other.version and (one.subnet_of(other) or other.subnet_of(one))  # type: ignore[arg-type]
 
 
 async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
@@ -120,7 +127,7 @@ async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
     if entry.name:
         return await _add_name(desk, who, entry, asked.replace)
     if not asked.confirm_relay:
-        check_relay(entry, desk.gateways)
+        check_relay(entry, [*desk.gateways, *(net for each in list_entries(desk) if each.own for net in each.networks)])
     if entry.verb == "deny":
         Harm(desk, who).check_deny(entry)
     there = list_entries(desk)

@@ -5,14 +5,17 @@ of configuration where there is one. Limits: what only the host knows (units, ri
 """
 
 import os
+from collections.abc import Sequence
 
 from gatepost.admin.actions import rights
 from gatepost.admin.actions.finding import Finding, Verdict
 from gatepost.admin.actions.status import Feed, Name, status
-from gatepost.admin.desk import Desk, Source
+from gatepost.admin.desk import Desk, Source, Wired
 from gatepost.core.decisions import Allow, Question
+from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client
 from gatepost.pipeline.mirrors import MirrorState, Proof
+from gatepost.pipeline.witness import WitnessState
 
 AHEAD = 5_000_000
 """Microseconds that a line may be ahead of the clock."""
@@ -44,15 +47,21 @@ CURES_OF_DROPS = {
 """What ends that an inlet drops something, by the reason."""
 
 
-async def doctor(desk: Desk) -> list[Finding]:
-    """Looks at everything, and tries out what can be tried; the worst first."""
+CURES_OF_SILENCE = {"postfix_policy": "gatepost setup postfix shows the lines that have Postfix ask; then postfix reload, and a message through it"}
+"""What has a mail server ask, by the inlet."""
+
+
+async def doctor(desk: Desk, wired: Sequence[Wired] = ()) -> list[Finding]:
+    """Looks at everything, and tries out what can be tried; the worst first. ``wired`` is what was found at the mail servers."""
     now = status(desk)
     told = {f"{each.name}: {each.problem}" for each in now.sources} | {f"{each.name}: {each.problem}" for each in now.mirrors}
-    told |= set(desk.unresolved.values())
+    told |= set(desk.unresolved.values()) | {f"witness: {each.problem}; {each.cure}" for each in now.witnesses}
     found = [Finding(what="guard", verdict="bad", said=problem) for problem in now.problems if problem not in told]
     found += [each for source in now.sources for each in _source(source, now.now)]
     if not now.sources:
         found.append(Finding(what="inlets", verdict="bad", said="no log is read", cure=NO_LOG))
+    found += [Finding(what=each.what, verdict=each.verdict, said=each.said, cure=each.cure) for each in wired]
+    found += [_witness(each, now.now) for each in now.witnesses]
     found += [_mirror(mirror) for mirror in now.mirrors]
     found += [_proof(mirror.state().name, await mirror.prove()) for mirror in desk.guard.mirrors if mirror.state().working]
     found += _host(desk, now.sources)
@@ -66,6 +75,14 @@ async def doctor(desk: Desk) -> list[Finding]:
         found.append(Finding(what="rules", verdict="look", said=said, cure="gatepost resume ends it"))
     order = {"bad": 0, "look": 1, "well": 2}
     return sorted(found, key=lambda each: order[each.verdict])
+
+
+def _witness(state: WitnessState, now: int) -> Finding:
+    what = f"witness of {state.kind} on {state.protocol}"
+    if state.problem:
+        return Finding(what=what, verdict="bad", said=state.problem, cure=state.cure)
+    said = f"{state.inlet}, asked last {max(now - state.last, 0) // SECOND:,} s ago; what logs tell of it is evidence only"
+    return Finding(what=what, verdict="well", said=said)
 
 
 def _mirror(mirror: MirrorState) -> Finding:
@@ -109,6 +126,8 @@ def _source(source: Source, now: int) -> list[Finding]:
     if source.last > now + AHEAD:
         said = f"its lines are {(source.last - now) // 1_000_000} s ahead of the clock"
         found.append(Finding(what=source.name, verdict="bad", said=said, cure="set the clock (NTP), or the zone of its stamps: [logs] timezone"))
+    elif source.asked:
+        found += _asked(source, now)
     elif source.reading and source.last and now - source.last > SILENT:
         said = f"its last line is {(now - source.last) // 60_000_000} minutes old"
         found.append(
@@ -140,6 +159,19 @@ def _zone(source: Source) -> float | None:
         return None
     quarters = round(behind / QUARTER)
     return quarters / 4 if source.last and not source.lag_bytes and quarters > 1 and abs(behind - quarters * QUARTER) < NEAR else None
+
+
+def _asked(source: Source, now: int) -> list[Finding]:
+    """Whether a mail server asks, and about what."""
+    said = f"{source.requests:,} questions, {source.refusals:,} refused, {source.connections:,} connections"
+    found = [Finding(what=source.name, verdict="well", said=said)] if source.reading and not source.problem else []
+    cure = CURES_OF_SILENCE.get(source.name.partition(":")[0], "")
+    for about, last in source.asked.items():
+        if last:
+            found.append(Finding(what=f"{source.name} {about}", verdict="well", said=f"asked last {max(now - last, 0) // SECOND:,} s ago"))
+        else:
+            found.append(Finding(what=f"{source.name} {about}", verdict="look", said="never asked since the start", cure=cure))
+    return found
 
 
 def _feeds(desk: Desk, feeds: list[Feed]) -> list[Finding]:
