@@ -1,0 +1,149 @@
+"""Exim asks, by ``${readsocket{...}}`` in its ACLs: at each connection, AUTH, sender, recipient, relaying and message.
+
+Job: answer by what the guard says, and report connections, accepted messages, and the failed log-ins and bounces that Exim tells of. Promise: who is
+held is turned away at the connection; ``relay`` is answered only for an address whose own allow entry has the relay box; an answer never waits.
+Limits: Exim tells of failed log-ins here only where an authenticator's ``server_condition`` does so (docs/exim.md), else its log does. Whether mail
+goes on while we are away is the fallback text of the ``readsocket``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from gatepost.core.decisions import Allow, Delay, Question, QuestionStage, Refuse, Verdict
+from gatepost.core.facts import AuthFailed, Connected, Fact, MessageAccepted, MessageBounced, Refused
+from gatepost.core.subjects import Client, account, client
+from gatepost.inlets.asked import Asked, AskedSettings, AskedState, Door
+from gatepost.pipeline.guard import Guard
+from gatepost.wire import exim_ask as wire
+
+STAGES: dict[wire.Verb, QuestionStage] = {
+    "connect": "connect",
+    "auth": "login",
+    "mail": "message",
+    "rcpt": "message",
+    "relay": "relay",
+    "data": "message",
+    "failed": "login",
+}
+SERVICES = {"465": "submissions", "587": "submission"}
+LONG = 255
+"""Characters of a recipient that are kept."""
+SECOND = 1_000_000
+
+
+class EximSettings(AskedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A listener for Exim's questions."""
+
+    @property
+    def name(self) -> str:
+        """How it is told apart from others."""
+        return f"exim:{self.listen}"
+
+
+class _Question(Asked):
+    """One connection: one question."""
+
+    idle = 30.0
+
+    def __init__(self, door: Door, answer: Callable[[wire.Ask], bytes]) -> None:
+        super().__init__(door)
+        self._line = wire.Line()
+        self._answer = answer
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return  # what stands behind the question is nobody's
+        asked = self._line.feed(data)
+        if asked is not None:
+            self.transport.write(self._answer(asked))
+            self.transport.close()
+        elif self._line.broken:
+            self.end(self._line.broken)
+        else:
+            self.waits(half=True, began=False)
+
+    def eof_received(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.end("unfinished")
+
+
+class EximInlet:
+    """Answers Exim."""
+
+    def __init__(
+        self, settings: EximSettings, guard: Guard, now: Callable[[], int], *, default_domain: str = "", domains: dict[str, str] | None = None
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.door = Door(settings, lambda door: _Question(door, self.answer))
+        self._guard = guard
+        self._now = now
+        self._names = (default_domain, domains)
+        self._requests = self._refusals = self._last = 0
+
+    async def catch_up(self) -> None:
+        """There is nothing to catch up with: nobody is asked while he is away."""
+
+    async def run(self) -> None:
+        """Answers until it is cancelled."""
+        await self.door.run()
+
+    def answer(self, asked: wire.Ask) -> bytes:
+        """The answer to a question; what cannot be judged goes on, and is counted."""
+        at = self._now()
+        self._requests += 1
+        self._last = at
+        try:
+            who = client(asked.client)
+        except ValueError:
+            self.door.dropped["no address"] += 1
+            return wire.OK
+        fact = self._fact(asked, at, who)
+        if asked.verb == "bounced":
+            self._guard.hear([fact] if fact is not None else [], self.name)
+            return wire.OK
+        question = Question(at, who, "smtp", STAGES[asked.verb], account(asked.account, *self._names))
+        verdict = self._guard.admit(question, fact) if fact is not None else self._guard.judge(question)
+        return self._say(asked, question, verdict)
+
+    def _fact(self, asked: wire.Ask, at: int, who: Client) -> Fact | None:
+        """What happened, where the question tells it."""
+        name = account(asked.account, *self._names)
+        head: tuple[Any, ...] = (at, asked.host.partition(".")[0], "smtp", SERVICES.get(asked.port, "smtp"), who, False)
+        if asked.verb == "connect":
+            return Connected(*head)
+        if asked.verb == "failed":
+            return AuthFailed(*head, name, reason="password")
+        if asked.verb == "data":
+            return MessageAccepted(*head, name, max(asked.recipients, 1), asked.size)
+        if asked.verb == "bounced":
+            return MessageBounced(*head, name, asked.recipient[:LONG])
+        return None
+
+    def _say(self, asked: wire.Ask, question: Question, verdict: Verdict) -> bytes:
+        """The answer in words; a refusal is told to the history too."""
+        if asked.verb == "failed":
+            return wire.OK  # it has failed already
+        if isinstance(verdict, Refuse):
+            self._refusals += 1
+            service = SERVICES.get(asked.port, "smtp")
+            host = asked.host.partition(".")[0]
+            told = Refused(question.at, host, "smtp", service, question.client, False, asked.verb, verdict.reason, question.account)
+            self._guard.hear([told], self.name)
+            return wire.deny("Access denied") if verdict.entry is not None else wire.defer("Not now, try again later")
+        if isinstance(verdict, Delay):
+            return wire.wait(min(-(-verdict.us // SECOND), 30))
+        return wire.RELAY if asked.verb == "relay" and isinstance(verdict, Allow) and verdict.grants_relay else wire.OK
+
+    def state(self) -> AskedState:
+        """How it is doing."""
+        door = self.door
+        return AskedState(
+            listening=door.listening,
+            problem=door.problem,
+            requests=self._requests,
+            refusals=self._refusals,
+            last_at=self._last,
+            connections=len(door.open),
+            dropped=dict(door.dropped),
+        )
