@@ -25,6 +25,7 @@ from gatepost.cli.parse import parse
 from gatepost.cli.replay import replay
 from gatepost.cli.rules import rules
 from gatepost.cli.run import run
+from gatepost.cli.setup import setup
 from gatepost.cli.show import safe
 from gatepost.cli.status import status
 from gatepost.cli.top import top
@@ -59,6 +60,7 @@ for command in (
     why,
     history,
     alerts,
+    setup,
 ):
     gatepost.add_command(command)
 

@@ -1,0 +1,82 @@
+"""``gatepost setup``: has a mail server ask Gatepost.
+
+Job: print the lines that the server's configuration needs, or put them in. Promise: without ``--apply`` nothing is written; with it the diff is shown
+first, and what the server does not accept is taken back. Exit 1 where something is left to be done by hand, or was taken back. Limits: this host.
+"""
+
+import sys
+from collections.abc import Callable
+
+import click
+
+from gatepost import config
+from gatepost.aid.setup import Applied, Plan, apply
+from gatepost.aid.setup_postfix import CONTEXTS, Postfix, plan_postfix
+from gatepost.cli import options
+from gatepost.cli.show import print_json, safe
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@click.group()
+def setup() -> None:
+    """Have a mail server ask Gatepost: print the lines that it needs, or put them in."""
+
+
+folder = click.option("--folder", default="", metavar="DIR", help="The folder of the server's configuration; default: as the server says.")
+applying = click.option("--apply", "applying", is_flag=True, help="Write the lines, have the server check them, and take them back if it objects.")
+
+
+@setup.command()
+@folder
+@applying
+@options.config_file
+@options.as_json
+def postfix(folder: str, applying: bool, config_path: str | None, as_json: bool) -> None:
+    """Have Postfix ask who may connect and relay, and tell what it accepted."""
+    config.load(config_path)
+    listen = dict.fromkeys(CONTEXTS.values(), "127.0.0.1:8094")
+    carry_out(lambda: plan_postfix(Postfix(folder), listen), applying, as_json)
+
+
+def carry_out(make: Callable[[], Plan], applying: bool, as_json: bool) -> None:
+    """Makes a plan, shows it, and applies it where that is asked for."""
+    plan = make()
+    if not as_json:
+        _show(plan)
+    done = apply(plan, make) if applying and plan.changes else None
+    if as_json:
+        print_json(_object(plan, done))
+    elif done is not None:
+        _tell(plan, done)
+    elif plan.changes:
+        click.echo(f"Nothing was written. gatepost setup {plan.server} --apply does, and takes it back if {plan.server} objects.")
+    if plan.by_hand or (done is not None and not done.done):
+        sys.exit(1)
+
+
+def _show(plan: Plan) -> None:
+    for change in plan.changes:
+        for line in change.diff.rstrip("\n").split("\n"):
+            click.secho(safe(line.replace("\t", "    ")), fg=_COLOURS.get(line[:1]))
+    if not plan.changes:
+        click.echo(f"{plan.server}: nothing to add, it asks already")
+    for said in plan.by_hand:
+        click.secho(f"by hand: {safe(said)}", fg="yellow")
+    for said in plan.notes:
+        click.echo(f"note: {safe(said)}")
+
+
+def _tell(plan: Plan, done: Applied) -> None:
+    if not done.done:
+        click.secho(f"taken back, all is as it was: {safe(done.said)}", fg="red")
+        return
+    for kept in done.backups:
+        click.echo(f"kept: {safe(kept)}")
+    click.echo(f"written; now: {' && '.join(plan.then)}")
+
+
+def _object(plan: Plan, done: Applied | None) -> dict[str, object]:
+    changes = [{"path": change.path, "lines": change.lines, "diff": change.diff} for change in plan.changes]
+    told = {"server": plan.server, "changes": changes, "by_hand": plan.by_hand, "notes": plan.notes, "then": plan.then}
+    return told | {"applied": done is not None and done.done, "problem": done.said if done else "", "backups": done.backups if done else ()}

@@ -1,0 +1,22 @@
+"""``gatepost setup``: what it prints."""
+
+from pathlib import Path
+
+from tests.cli.command import refused, run
+
+
+def test_the_lines_are_printed_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "main.cf").write_text("smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n")
+    (tmp_path / "master.cf").write_text("smtp inet n - y - - smtpd\n")
+    shown = run("setup", "postfix", "--folder", tmp_path)
+    assert shown.code == 0
+    assert "+smtpd_relay_restrictions = permit_mynetworks, $gatepost_relay, reject_unauth_destination" in shown.out
+    assert "Nothing was written" in shown.out
+    told = run("setup", "postfix", "--folder", tmp_path, "--json").json
+    assert (told["server"], told["applied"], told["by_hand"]) == ("postfix", False, [])
+    assert "smtpd_end_of_data_restrictions = $gatepost_data" in told["changes"][0]["lines"]
+    assert (tmp_path / "main.cf").read_text() == "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n"
+
+
+def test_a_folder_without_configuration_is_told(tmp_path: Path) -> None:
+    refused(run("setup", "postfix", "--folder", tmp_path), "main.cf", "--folder")
