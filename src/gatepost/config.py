@@ -15,8 +15,10 @@ from msgspec import Meta, Struct
 
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.exim_ask import EximSettings
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
+from gatepost.inlets.milter import MilterSettings
 from gatepost.inlets.syslog import SyslogSettings
 from gatepost.keeper.files import HistorySettings
 from gatepost.outlets.messengers.settings import ChannelSettings, check_channels
@@ -52,6 +54,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
     journal: JournalSettings = JournalSettings()
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
+    milter: Annotated[tuple[MilterSettings, ...], Meta(description="Where Postfix or Sendmail ask as their milter, a [[milter]] each.")] = ()
+    exim: Annotated[tuple[EximSettings, ...], Meta(description="Where Exim asks, an [[exim]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
     history: HistorySettings = HistorySettings()
@@ -119,9 +123,10 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    names = [each.name for each in settings.syslog]
+    names = [each.name for each in (*settings.syslog, *settings.milter, *settings.exim)]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise BadInputError(f"syslog.listen: {twice.removeprefix('syslog:')} stands twice; a listener is named once", str(file))
+        part, _, listen = twice.partition(":")
+        raise BadInputError(f"{part}.listen: {listen} stands twice; a listener is named once", str(file))
     settings = msgspec.structs.replace(
         settings,
         accounts=msgspec.structs.replace(settings.accounts, domains={name.lower(): to.lower() for name, to in settings.accounts.domains.items()}),

@@ -17,15 +17,19 @@ from gatepost.admin.desk import Source
 from gatepost.aid.discover import Findings
 from gatepost.aid.speak import Speaker
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.exim_ask import EximInlet, EximSettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.inlets.milter import MilterInlet, MilterSettings
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
 from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.reader import Coverage
 
-AnySettings = LogFileSettings | JournalSettings | SyslogSettings
-AnyInlet = LogFileInlet | JournalInlet | SyslogInlet
+LogInlet = LogFileInlet | JournalInlet | SyslogInlet
+AskedInlet = MilterInlet | EximInlet
+AnySettings = LogFileSettings | JournalSettings | SyslogSettings | MilterSettings | EximSettings
+AnyInlet = LogInlet | AskedInlet
 
 
 class Feed(NamedTuple):
@@ -48,7 +52,7 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     follow = settings.journal.follow
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
-    return inlets | {each.name: each for each in settings.syslog}
+    return inlets | {each.name: each for each in (*settings.syslog, *settings.milter, *settings.exim)}
 
 
 class Feeds:
@@ -115,8 +119,12 @@ class Feeds:
         guard = self._guard
         if guard is None:
             raise RuntimeError("there is no guard yet")
-        given = (guard.report, self._now, guard.cursors)
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
+        if isinstance(each, MilterSettings):
+            return MilterInlet(each, guard, self._now, default_domain=default_domain, domains=domains)
+        if isinstance(each, EximSettings):
+            return EximInlet(each, guard, self._now, default_domain=default_domain, domains=domains)
+        given = (guard.report, self._now, guard.cursors)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
         zone = config.zone(each.timezone or settings.logs.timezone)
@@ -138,7 +146,7 @@ class Feeds:
     def _doubles(self) -> Iterator[str]:
         """Daemons whose lines come by two kinds of inlets."""
         for (one, first), (other, second) in combinations(self._feeds.items(), 2):
-            if type(first.inlet) is type(second.inlet):
+            if type(first.inlet) is type(second.inlet) or isinstance(first.inlet, AskedInlet) or isinstance(second.inlet, AskedInlet):
                 continue
             here, there = _hosts(first.inlet), _hosts(second.inlet)
             local = not any(isinstance(feed.inlet, SyslogInlet) and feed.inlet.settings.transport != "unix" for feed in (first, second))
@@ -148,7 +156,7 @@ class Feeds:
                     yield f"{daemon} is read from {one} and from {other}: each of its lines counts twice; keep one of them in gatepost.toml"
 
 
-def _hosts(inlet: AnyInlet) -> dict[str, set[str]]:
+def _hosts(inlet: LogInlet) -> dict[str, set[str]]:
     """The daemons whose lines an inlet brought, each with its hosts; an empty name is this host."""
     found: dict[str, set[str]] = {}
     for host, daemon in inlet.senders.daemons() if isinstance(inlet, SyslogInlet) else inlet.reader.daemons:
@@ -163,6 +171,9 @@ def _why(task: asyncio.Task[None]) -> str:
 
 
 def _source(name: str, inlet: AnyInlet) -> Source:
+    if isinstance(inlet, AskedInlet):
+        asked = inlet.state()
+        return Source(name=name, reading=asked.listening, problem=asked.problem, last=asked.last_at, lines=asked.requests, dropped=asked.dropped)
     if isinstance(inlet, LogFileInlet):
         of_file = inlet.state()
         made = Source(name=name, reading=of_file.reading, problem=of_file.problem, last=of_file.last_line_at, lag_bytes=of_file.lag_bytes)

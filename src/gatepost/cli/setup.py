@@ -11,10 +11,13 @@ import click
 
 from gatepost import config
 from gatepost.aid.setup import Applied, Plan, apply
+from gatepost.aid.setup_exim import Exim, plan_exim
 from gatepost.aid.setup_postfix import CONTEXTS, Postfix, plan_postfix
 from gatepost.cli import options
 from gatepost.cli.show import print_json, safe
 
+EXIM = "127.0.0.1:8097"
+"""Where Exim is to ask while gatepost.toml does not say."""
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -37,6 +40,18 @@ def postfix(folder: str, applying: bool, config_path: str | None, as_json: bool)
     config.load(config_path)
     listen = dict.fromkeys(CONTEXTS.values(), "127.0.0.1:8094")
     carry_out(lambda: plan_postfix(Postfix(folder), listen), applying, as_json)
+
+
+@setup.command()
+@folder
+@applying
+@options.config_file
+@options.as_json
+def exim(folder: str, applying: bool, config_path: str | None, as_json: bool) -> None:
+    """Have Exim, as Debian configures it, ask who may connect, log in and relay, and tell what it accepted."""
+    settings = config.load(config_path)
+    listen = next((each.listen for each in settings.exim), EXIM)
+    carry_out(lambda: plan_exim(Exim(folder), listen), applying, as_json)
 
 
 def carry_out(make: Callable[[], Plan], applying: bool, as_json: bool) -> None:

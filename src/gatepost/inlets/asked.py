@@ -7,7 +7,6 @@ connection's, a class made for it.
 
 import asyncio
 import contextlib
-import grp
 import os
 import re
 import socket
@@ -38,7 +37,10 @@ class AskedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         tuple[str, ...], Meta(description="Networks whose mail servers may ask over TCP; others are sent away.", max_length=1_000)
     ] = ("127.0.0.0/8", "::1/128")
     mode: Annotated[str, Meta(description="Rights of the unix socket.", pattern="^0[0-7]{3}$")] = "0660"
-    group: Annotated[str, Meta(description="Group of the unix socket; empty: the daemon's.", max_length=64, examples=["Debian-exim"])] = ""
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Whose logs it makes evidence, by the names of their hosts there; empty: all.", max_length=1_000, examples=[["mx1"]]),
+    ] = ()
     connections: Annotated[int, Meta(description="Connections at most.", ge=1, le=20_000)] = 5_000
 
     def __post_init__(self) -> None:
@@ -144,7 +146,7 @@ class Door:
         while True:
             try:
                 sock = _open(self.settings)
-            except (OSError, KeyError) as wrong:
+            except OSError as wrong:
                 self.problem = f"cannot listen on {self.settings.listen}: {wrong}; trying again"
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -207,7 +209,7 @@ def endpoint(text: str) -> tuple[str, int]:
 
 
 def _open(settings: AskedSettings) -> socket.socket:
-    """The listening socket. Raises OSError, and KeyError where there is no such group."""
+    """The listening socket. Raises OSError."""
     if settings.is_unix:
         return _unix(settings)
     host, port = endpoint(settings.listen)
@@ -230,10 +232,8 @@ def _unix(settings: AskedSettings) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
-        if settings.group:
-            os.chown(path, -1, grp.getgrnam(settings.group).gr_gid)
         os.chmod(path, int(settings.mode, 8))
-    except (OSError, KeyError):
+    except OSError:
         sock.close()
         raise
     return sock

@@ -1,4 +1,4 @@
-"""Exim asks, by ``${readsocket{...}}`` in its ACLs: at each connection, AUTH, sender, recipient, relaying and message.
+"""Exim asks, by ``${readsocket{...}}`` in its ACLs: at each connection, AUTH, recipient, relaying and message.
 
 Job: answer by what the guard says, and report connections, accepted messages, and the failed log-ins and bounces that Exim tells of. Promise: who is
 held is turned away at the connection; ``relay`` is answered only for an address whose own allow entry has the relay box; an answer never waits.
@@ -19,7 +19,6 @@ from gatepost.wire import exim_ask as wire
 STAGES: dict[wire.Verb, QuestionStage] = {
     "connect": "connect",
     "auth": "login",
-    "mail": "message",
     "rcpt": "message",
     "relay": "relay",
     "data": "message",
@@ -86,7 +85,10 @@ class EximInlet:
 
     async def run(self) -> None:
         """Answers until it is cancelled."""
-        await self.door.run()
+        try:
+            await self.door.run()
+        finally:
+            self._guard.stopped(self.name)
 
     def answer(self, asked: wire.Ask) -> bytes:
         """The answer to a question; what cannot be judged goes on, and is counted."""
@@ -99,12 +101,16 @@ class EximInlet:
             self.door.dropped["no address"] += 1
             return wire.OK
         fact = self._fact(asked, at, who)
-        if asked.verb == "bounced":
-            self._guard.hear([fact] if fact is not None else [], self.name)
+        if asked.verb == "bounced" and fact is not None:
+            self._tell(fact)
             return wire.OK
         question = Question(at, who, "smtp", STAGES[asked.verb], account(asked.account, *self._names))
-        verdict = self._guard.admit(question, fact) if fact is not None else self._guard.judge(question)
+        guard, hosts = self._guard, self.settings.hosts
+        verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         return self._say(asked, question, verdict)
+
+    def _tell(self, fact: Fact) -> None:
+        self._guard.hear([fact], self.name, hosts=self.settings.hosts)
 
     def _fact(self, asked: wire.Ask, at: int, who: Client) -> Fact | None:
         """What happened, where the question tells it."""
@@ -128,8 +134,7 @@ class EximInlet:
             self._refusals += 1
             service = SERVICES.get(asked.port, "smtp")
             host = asked.host.partition(".")[0]
-            told = Refused(question.at, host, "smtp", service, question.client, False, asked.verb, verdict.reason, question.account)
-            self._guard.hear([told], self.name)
+            self._tell(Refused(question.at, host, "smtp", service, question.client, False, asked.verb, verdict.reason, question.account))
             return wire.deny("Access denied") if verdict.entry is not None else wire.defer("Not now, try again later")
         if isinstance(verdict, Delay):
             return wire.wait(min(-(-verdict.us // SECOND), 30))

@@ -239,19 +239,23 @@ class MilterInlet:
 
     async def run(self) -> None:
         """Answers until it is cancelled."""
-        await self.door.run()
+        try:
+            await self.door.run()
+        finally:
+            self._guard.stopped(self.name)
 
     def ask(self, question: Question, fact: Fact | None) -> Verdict:
         """Judges a question, by what its fact leads to where it comes with one."""
         self._requests += 1
         self._last = question.at
-        verdict = self._guard.admit(question, fact) if fact is not None else self._guard.judge(question)
+        guard, hosts = self._guard, self.settings.hosts
+        verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         self._refusals += isinstance(verdict, Refuse)
         return verdict
 
     def tell(self, fact: Fact) -> None:
         """Reports a fact that no answer waits for."""
-        self._guard.hear([fact], self.name)
+        self._guard.hear([fact], self.name, hosts=self.settings.hosts)
 
     def state(self) -> AskedState:
         """How it is doing."""

@@ -17,7 +17,7 @@ from msgspec import Struct
 LONGEST = 4_096
 """Bytes of a question at most; the snippets cut each field to 255 characters before they encode it."""
 
-Verb = Literal["connect", "auth", "mail", "rcpt", "relay", "data", "failed", "bounced"]
+Verb = Literal["connect", "auth", "rcpt", "relay", "data", "failed", "bounced"]
 VERBS: frozenset[str] = frozenset(get_args(Verb))
 
 OK, RELAY = b"ok\n", b"relay\n"
