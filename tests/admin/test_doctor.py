@@ -4,6 +4,7 @@ from gatepost.admin.actions.blocks import PauseFor, pause
 from gatepost.admin.actions.doctor import Finding, doctor
 from gatepost.admin.actions.rules import adopt_preset, set_mode
 from gatepost.admin.desk import Source
+from gatepost.core.facts import AuthFailed
 from gatepost.core.spans import HOUR, SECOND, Span
 from tests.admin.desks import ADMIN, ATTACKER, Bench, do
 
@@ -125,3 +126,15 @@ class TestHiddenClients:
     def test_a_stranger_who_makes_most_is_an_attacker(self, made: Bench) -> None:
         made.connect(ATTACKER, 300)
         assert _found(made, "smtp") == []
+
+
+def test_the_witness_is_told_and_where_he_hears_nothing_its_cure(made: Bench) -> None:
+    made.guard.witness.heard("dovecot_policy", (AuthFailed,), "imap", made.at)
+    made.at += 60 * SECOND
+    (found,) = _found(made, "witness of auth_failed on imap")
+    assert (found.verdict, found.said) == ("well", "dovecot_policy, asked last 60 s ago; what logs tell of it is evidence only")
+    made.fail(many=20)
+    (found,) = _found(made, "witness of auth_failed on imap")
+    assert found.verdict == "bad"
+    assert "ask it again" in found.cure
+    assert _found(made, "guard") == [], "it is told once"

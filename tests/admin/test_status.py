@@ -6,6 +6,7 @@ from gatepost.admin.actions.blocks import AddBlock, PauseFor, add_block, pause
 from gatepost.admin.actions.rules import adopt_preset, set_mode
 from gatepost.admin.actions.status import status
 from gatepost.admin.desk import Source
+from gatepost.core.facts import AuthFailed
 from gatepost.core.spans import DAY, HOUR, Span
 from gatepost.stores.contract import Batch, StoreError
 from tests.admin.desks import ADMIN, Bench, do
@@ -70,3 +71,14 @@ def test_a_store_that_fails_is_told_once(made: Bench, monkeypatch: pytest.Monkey
         assert not made.lets_in("203.0.113.8")
         made.problems = ["state: the disk is full"]
         assert status(made.desk).problems == ["state: the disk is full"]
+
+
+def test_who_is_the_witness_and_that_he_hears_nothing_any_more(made: Bench) -> None:
+    made.guard.witness.heard("dovecot_policy", (AuthFailed,), "imap", made.at)
+    found = status(made.desk)
+    assert [(each.inlet, each.kind, each.protocol, each.last) for each in found.witnesses] == [("dovecot_policy", "auth_failed", "imap", made.at)]
+    assert found.ok
+    made.at += HOUR
+    made.fail(many=20)
+    (problem,) = status(made.desk).problems
+    assert problem.startswith("witness: dovecot_policy is no longer asked about auth_failed on imap")

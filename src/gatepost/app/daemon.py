@@ -120,7 +120,7 @@ class Daemon:
             make_whole()
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
         guard = Guard(order, journal, [mirror], self._announce, now)
-        guard.cursors.update(recovered.cursors)
+        guard.recall(recovered.cursors)
         keeper = self._keeper(paths, store)
         accounts = self._settings.accounts
         desk = Desk(

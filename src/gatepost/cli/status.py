@@ -55,10 +55,12 @@ def _show_parts(found: dict[str, Any], now: int) -> None:
         for s in found["sources"]
     ]
     mirrors = [(m["name"], _yes(m["working"]), *(f"{m[name]:,}" for name in _FIGURES)) for m in found["mirrors"]]
+    witnesses = [(w["inlet"], f"{w['kind']} on {w['protocol']}", _ago(w["since"], now), _ago(w["last"], now)) for w in found["witnesses"]]
     names = [(n["name"], ", ".join(n["addresses"]) or "nobody now", n["problem"]) for n in found["names"]]
     feeds = [(f["rule"], f["mode"], f["protocol"], f["kind"], f"{f['facts']:,}", _ago(f["last"], now)) for f in found["feeds"]]
     for header, rows, right in (
         (("inlet", "reading", "last line", "behind", "lines", "facts", "understood"), sources, ("behind", "lines", "facts", "understood")),
+        (("witness", "of", "since", "asked last"), witnesses, ()),
         (("mirror", "working", *_FIGURES), mirrors, _FIGURES),
         (("host name", "stands for", "problem"), names, ()),
         (("rule", "mode", "on", "counts", "facts", "last"), feeds, ("facts",)),

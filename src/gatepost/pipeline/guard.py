@@ -7,7 +7,7 @@ Limits: runs on one event loop; `report` and `judge` never wait.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import structs
 
@@ -17,6 +17,8 @@ from gatepost.core.facts import AnyFact, Fact
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Mirror, Standing
 from gatepost.pipeline.order import Order
+from gatepost.pipeline.witness import NAME as WITNESS
+from gatepost.pipeline.witness import Witness
 from gatepost.stores.contract import Audit
 
 MOST_BUSY = 1_000
@@ -24,6 +26,8 @@ MOST_BUSY = 1_000
 
 TICK = 1.0
 """Seconds between two looks at what ran out."""
+BEAT = 5.0
+"""Seconds between two signs of life of the witness that are written down."""
 
 Report = Callable[[Sequence[Fact], str, bytes, Sequence[str]], None]
 """What an inlet that follows something calls: facts, its name, how far it has read, and the line that told each fact (or none at all)."""
@@ -66,19 +70,38 @@ class Guard:
         self.mirrors = mirrors
         self.standing = Standing(order.engine)
         self.stats = Stats()
+        self.witness = Witness()
         self.cursors: dict[str, bytes] = {}
         """How far each inlet has read, by its name."""
         self._announce = announce
         self._now = now
         self._announcing: set[asyncio.Task[None]] = set()
 
+    def recall(self, cursors: Mapping[str, bytes]) -> None:
+        """Takes up how far each inlet had read, and who was the witness, before a restart."""
+        self.cursors.update(cursors)
+        self.witness.load(self.cursors.pop(WITNESS, b""))
+
     # --- what inlets call
 
     def report(self, facts: Sequence[Fact], inlet: str = "", cursor: bytes = b"", lines: Sequence[str] = ()) -> None:
-        """Facts happened. ``cursor`` says how far ``inlet`` has read, and is stored with them, as are the log ``lines`` that told them (one for each,
-        or none). No fact is later than its arrival."""
+        """Facts happened, as a log tells. ``cursor`` says how far ``inlet`` has read, and is stored with them, as are the log ``lines`` that told
+        them (one for each, or none). No fact is later than its arrival. What a witness was there to hear is evidence only."""
         now = self._now()
         facts = [fact if fact.at <= now else structs.replace(fact, at=now) for fact in facts]
+        if self.witness:
+            covers = self.witness.covers
+            facts = [structs.replace(fact, evidence_only=True) if covers(fact) else fact for fact in facts]
+        self._take(facts, inlet, cursor, lines)
+
+    def hear(self, facts: Sequence[Fact], inlet: str, kinds: Sequence[type[Fact]] | None = None, hosts: tuple[str, ...] = ()) -> None:
+        """Facts happened, as a mail server told an inlet that it asks. From now on the inlet is the witness for ``kinds`` (else for the kinds of
+        these facts) on their protocols, for the logs of ``hosts`` (else of all)."""
+        for fact in facts:
+            self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, hosts)
+        self._take(facts)
+
+    def _take(self, facts: Sequence[Fact], inlet: str = "", cursor: bytes = b"", lines: Sequence[str] = ()) -> None:
         first = self.order.place + 1
         followed = self.order.report_all(facts)
         if inlet:
@@ -92,14 +115,27 @@ class Guard:
         """Whether a client may go on; nothing is counted."""
         return self.order.judge(question)
 
-    def admit(self, question: Question, fact: AnyFact) -> Verdict:
-        """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away."""
+    def admit(
+        self, question: Question, fact: AnyFact, inlet: str = "", kinds: Sequence[type[Fact]] | None = None, hosts: tuple[str, ...] = ()
+    ) -> Verdict:
+        """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away. ``inlet`` is the witness, as in `hear`."""
+        if inlet:
+            self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, hosts)
         verdict, effects = self.order.admit(question, fact)
         self.journal.add(self.order.place, [fact])
         self.stats.count([fact])
         if effects:
             self._follow(effects)
         return verdict
+
+    def stopped(self, inlet: str) -> None:
+        """An inlet that mail servers ask has ended: from now on logs are believed."""
+        self.witness.stopped(inlet, self._now())
+        self._write_witness()
+
+    def _write_witness(self) -> None:
+        self.witness.beat(self._now())
+        self.journal.add(self.order.place + 1, (), {WITNESS: self.witness.dump()})
 
     # --- what administrators do
 
@@ -129,9 +165,14 @@ class Guard:
             self._announce(effects)
 
     async def run(self) -> None:
-        """Looks at what ran out, until it is cancelled."""
+        """Looks at what ran out, and shows that the witness lives, until it is cancelled."""
+        beats = 0
         while True:
             await asyncio.sleep(TICK)
+            beats += 1
+            if self.witness.changed or (beats * TICK >= BEAT and self.witness.listening):
+                self._write_witness()
+                beats = 0
             ended = self.order.advance(self._now())
             if ended:
                 self._announce(ended)

@@ -11,8 +11,10 @@ from msgspec import Struct
 from gatepost.admin.actions.status import Feed, Name, status
 from gatepost.admin.desk import Desk, Source
 from gatepost.core.decisions import Allow, Question
+from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client
 from gatepost.pipeline.mirrors import MirrorState
+from gatepost.pipeline.witness import WitnessState
 
 Verdict = Literal["well", "look", "bad"]
 
@@ -57,11 +59,12 @@ def doctor(desk: Desk) -> list[Finding]:
     """Looks at everything; the worst first."""
     now = status(desk)
     told = {f"{each.name}: {each.problem}" for each in now.sources} | {f"{each.name}: {each.problem}" for each in now.mirrors}
-    told |= set(desk.unresolved.values())
+    told |= set(desk.unresolved.values()) | {f"witness: {each.problem}; {each.cure}" for each in now.witnesses}
     found = [Finding(what="guard", verdict="bad", said=problem) for problem in now.problems if problem not in told]
     found += [each for source in now.sources for each in _source(source, now.now)]
     if not now.sources:
         found.append(Finding(what="inlets", verdict="bad", said="no log is read", cure=NO_LOG))
+    found += [_witness(each, now.now) for each in now.witnesses]
     found += [_mirror(mirror) for mirror in now.mirrors]
     if not now.store.problem:
         found.append(Finding(what="store", verdict="well", said=f"{now.store.written:,} entries written, {now.store.waiting:,} wait"))
@@ -73,6 +76,14 @@ def doctor(desk: Desk) -> list[Finding]:
         found.append(Finding(what="rules", verdict="look", said=said, cure="gatepost resume ends it"))
     order = {"bad": 0, "look": 1, "well": 2}
     return sorted(found, key=lambda each: order[each.verdict])
+
+
+def _witness(state: WitnessState, now: int) -> Finding:
+    what = f"witness of {state.kind} on {state.protocol}"
+    if state.problem:
+        return Finding(what=what, verdict="bad", said=state.problem, cure=state.cure)
+    said = f"{state.inlet}, asked last {max(now - state.last, 0) // SECOND:,} s ago; what logs tell of it is evidence only"
+    return Finding(what=what, verdict="well", said=said)
 
 
 def _mirror(mirror: MirrorState) -> Finding:

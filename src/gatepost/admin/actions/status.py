@@ -11,6 +11,7 @@ from gatepost.core.counters import KIND_OF
 from gatepost.core.facts import Held, kind_name
 from gatepost.pipeline.mirrors import MirrorState
 from gatepost.pipeline.recall import Counts
+from gatepost.pipeline.witness import WitnessState
 
 
 class Feed(Struct, frozen=True, kw_only=True):
@@ -63,6 +64,8 @@ class Status(Struct, frozen=True, kw_only=True):
     """Standing now that hold nothing."""
     paused_until: int
     sources: list[Source]
+    witnesses: list[WitnessState]
+    """Which inlet is believed for which kind of fact; what logs tell of it is evidence only."""
     mirrors: list[MirrorState]
     store: StoreState
     names: list[Name]
@@ -99,6 +102,7 @@ def status(desk: Desk) -> Status:
         watched=len(standing) - len(holding),
         paused_until=engine.paused_until if engine.paused_until > now else 0,
         sources=list(desk.sources()),
+        witnesses=guard.witness.state(),
         mirrors=[mirror.state() for mirror in guard.mirrors],
         store=_store(desk),
         names=_names(desk),
@@ -136,6 +140,7 @@ def problems_of(desk: Desk) -> list[str]:
         *desk.problems(),
         *(f"{source.name}: {source.problem}" for source in desk.sources() if source.problem),
         *(f"{mirror.name}: {mirror.problem}" for mirror in mirrors if mirror.problem),
+        *(f"witness: {each.problem}; {each.cure}" for each in desk.guard.witness.state() if each.problem),
         *desk.unresolved.values(),
         *(f"channel {channel.name}: {channel.problem}" for channel in desk.channels() if channel.problem),
     ]
