@@ -123,7 +123,7 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    names = [each.name for each in (*settings.syslog, *settings.milter, *settings.exim)]
+    names = [each.name for part in (settings.syslog, settings.milter, settings.exim) for each in part]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         part, _, listen = twice.partition(":")
         raise BadInputError(f"{part}.listen: {listen} stands twice; a listener is named once", str(file))

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,17 @@ class Live:
     def tell(self, number: signal.Signals) -> None:
         """Sends it a signal."""
         os.kill(self.pid, number)
+
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """It stands still meanwhile, as when it hangs. nsenter stops with its child, and must be woken too."""
+        self.tell(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.tell(signal.SIGCONT)
+            assert self._process is not None
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it; returns its exit code."""

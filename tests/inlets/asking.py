@@ -22,7 +22,6 @@ from tests.inlets.following import until
 from tests.inlets.listening import running
 
 
-
 def now() -> int:
     """The time in microseconds."""
     return time.time_ns() // 1000
@@ -50,7 +49,7 @@ class Made:
             self.facts += [each for each in entries if isinstance(each, Fact)]
             add(first, entries, *more)
 
-        self._journal.add = noted  # type: ignore[method-assign]
+        self._journal.add = noted  # type: ignore[assignment,method-assign]
 
     def kinds(self) -> list[str]:
         """The kinds of the facts, in their order."""

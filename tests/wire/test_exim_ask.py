@@ -1,6 +1,7 @@
 """The line that Exim asks with."""
 
 import base64
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def test_any_split_of_a_line_asks_the_same_and_nothing_raises(line: bytes, cuts:
     whole, split = Line(), Line()
     expected = whole.feed(line)
     places = sorted({0, len(line), *(cut for cut in cuts if cut < len(line))})
-    found = [split.feed(line[start:end]) for start, end in zip(places, places[1:], strict=False)]
+    found = [split.feed(line[start:end]) for start, end in pairwise(places)]
     first = next((each for each in found if each is not None), None)
     assert first == expected
     if expected is None:

@@ -1,6 +1,7 @@
 """The milter codec: what is agreed, what is read, and what breaks the conversation."""
 
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -182,7 +183,7 @@ def test_any_split_of_a_stream_tells_the_same_and_nothing_raises(pieces: list[by
     whole, split = Conversation(), Conversation()
     expected = whole.feed(stream)
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    found = [event for start, end in zip(places, places[1:], strict=False) for event in split.feed(stream[start:end])]
+    found = [event for start, end in pairwise(places) for event in split.feed(stream[start:end])]
     assert found == expected
     assert (split.broken, split.waiting) == (whole.broken, whole.waiting)
 

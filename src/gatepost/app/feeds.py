@@ -52,7 +52,8 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     follow = settings.journal.follow
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
-    return inlets | {each.name: each for each in (*settings.syslog, *settings.milter, *settings.exim)}
+    inlets |= {each.name: each for each in settings.syslog} | {each.name: each for each in settings.milter}
+    return inlets | {each.name: each for each in settings.exim}
 
 
 class Feeds:

@@ -7,10 +7,9 @@ goes on while we are away is the fallback text of the ``readsocket``.
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from gatepost.core.decisions import Allow, Delay, Question, QuestionStage, Refuse, Verdict
-from gatepost.core.facts import AuthFailed, Connected, Fact, MessageAccepted, MessageBounced, Refused
+from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
+from gatepost.core.facts import AnyFact, AuthFailed, Connected, MessageAccepted, MessageBounced, Refused
 from gatepost.core.subjects import Client, account, client
 from gatepost.inlets.asked import Asked, AskedSettings, AskedState, Door
 from gatepost.pipeline.guard import Guard
@@ -102,28 +101,25 @@ class EximInlet:
             return wire.OK
         fact = self._fact(asked, at, who)
         if asked.verb == "bounced" and fact is not None:
-            self._tell(fact)
+            self._guard.hear([fact], self.name, hosts=self.settings.hosts)
             return wire.OK
         question = Question(at, who, "smtp", STAGES[asked.verb], account(asked.account, *self._names))
         guard, hosts = self._guard, self.settings.hosts
         verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         return self._say(asked, question, verdict)
 
-    def _tell(self, fact: Fact) -> None:
-        self._guard.hear([fact], self.name, hosts=self.settings.hosts)
-
-    def _fact(self, asked: wire.Ask, at: int, who: Client) -> Fact | None:
+    def _fact(self, asked: wire.Ask, at: int, who: Client) -> AnyFact | None:
         """What happened, where the question tells it."""
         name = account(asked.account, *self._names)
-        head: tuple[Any, ...] = (at, asked.host.partition(".")[0], "smtp", SERVICES.get(asked.port, "smtp"), who, False)
+        host, service = asked.host.partition(".")[0], SERVICES.get(asked.port, "smtp")
         if asked.verb == "connect":
-            return Connected(*head)
+            return Connected(at, host, "smtp", service, who)
         if asked.verb == "failed":
-            return AuthFailed(*head, name, reason="password")
+            return AuthFailed(at, host, "smtp", service, who, False, name, reason="password")
         if asked.verb == "data":
-            return MessageAccepted(*head, name, max(asked.recipients, 1), asked.size)
+            return MessageAccepted(at, host, "smtp", service, who, False, name, max(asked.recipients, 1), asked.size)
         if asked.verb == "bounced":
-            return MessageBounced(*head, name, asked.recipient[:LONG])
+            return MessageBounced(at, host, "smtp", service, who, False, name, asked.recipient[:LONG])
         return None
 
     def _say(self, asked: wire.Ask, question: Question, verdict: Verdict) -> bytes:
@@ -134,11 +130,12 @@ class EximInlet:
             self._refusals += 1
             service = SERVICES.get(asked.port, "smtp")
             host = asked.host.partition(".")[0]
-            self._tell(Refused(question.at, host, "smtp", service, question.client, False, asked.verb, verdict.reason, question.account))
+            told = Refused(question.at, host, "smtp", service, question.client, False, asked.verb, verdict.reason, question.account)
+            self._guard.hear([told], self.name, ())
             return wire.deny("Access denied") if verdict.entry is not None else wire.defer("Not now, try again later")
         if isinstance(verdict, Delay):
             return wire.wait(min(-(-verdict.us // SECOND), 30))
-        return wire.RELAY if asked.verb == "relay" and isinstance(verdict, Allow) and verdict.grants_relay else wire.OK
+        return wire.RELAY if asked.verb == "relay" and verdict.grants_relay else wire.OK
 
     def state(self) -> AskedState:
         """How it is doing."""

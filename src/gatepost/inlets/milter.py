@@ -7,24 +7,25 @@ relaying. Whether mail goes on while we are away is the server's ``milter_defaul
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
 from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
-from gatepost.core.facts import Connected, Fact, MessageAccepted, Refused, Rejected, SessionEnded
+from gatepost.core.facts import AnyFact, Connected, Fact, MessageAccepted, Refused, Rejected, SessionEnded
 from gatepost.core.subjects import Client, account, client
 from gatepost.inlets.asked import Asked, AskedSettings, AskedState, Door
 from gatepost.pipeline.guard import Guard
 from gatepost.wire import milter as wire
 from gatepost.wire.maillog.postfix_reject import reason, temporary
 
+Kind = TypeVar("Kind", bound=Fact)
 Witnessed = Literal["connected", "message_accepted", "rejected", "session_ended"]
 KINDS: dict[str, type[Fact]] = {"connected": Connected, "message_accepted": MessageAccepted, "rejected": Rejected, "session_ended": SessionEnded}
 SERVICES = {"465": "submissions", "587": "submission"}
-LONGEST_DELAY = 20.0
-"""Seconds that an answer is delayed at most: Postfix gives up after 30 (``milter_command_timeout``)."""
+LONGEST_DELAY = 8.0
+"""Seconds that an answer is delayed at most: our guide has the server give up after 10."""
 LONG = 255
 """Characters of a recipient that are kept."""
 
@@ -118,7 +119,7 @@ class _Session(Asked):
 
     # --- asking the guard
 
-    def _ask(self, stage: QuestionStage, fact: Fact | None = None) -> Verdict | None:
+    def _ask(self, stage: QuestionStage, fact: AnyFact | None = None) -> Verdict | None:
         """What the guard says of this client; None where there is no client to speak of."""
         who, inlet = self._client, self._inlet
         if who is None:
@@ -126,10 +127,10 @@ class _Session(Asked):
         verdict = inlet.ask(Question(inlet.now(), who, "smtp", stage, self._account), fact)
         if isinstance(verdict, Refuse):
             self._refused = True
-            inlet.tell(Refused(inlet.now(), self._host, "smtp", self._service, who, False, stage, verdict.reason, self._account))
+            inlet.tell(Refused(inlet.now(), self._host, "smtp", self._service, who, False, stage, verdict.reason, self._account), ())
         return verdict
 
-    def _fact(self, kind: type[Fact], *more: Any) -> Fact | None:
+    def _fact(self, kind: type[Kind], *more: Any) -> Kind | None:
         """A fact about this client, where it is counted here."""
         inlet = self._inlet
         if self._client is None or kind not in inlet.counts:
@@ -244,7 +245,7 @@ class MilterInlet:
         finally:
             self._guard.stopped(self.name)
 
-    def ask(self, question: Question, fact: Fact | None) -> Verdict:
+    def ask(self, question: Question, fact: AnyFact | None) -> Verdict:
         """Judges a question, by what its fact leads to where it comes with one."""
         self._requests += 1
         self._last = question.at
@@ -253,9 +254,9 @@ class MilterInlet:
         self._refusals += isinstance(verdict, Refuse)
         return verdict
 
-    def tell(self, fact: Fact) -> None:
-        """Reports a fact that no answer waits for."""
-        self._guard.hear([fact], self.name, hosts=self.settings.hosts)
+    def tell(self, fact: Fact, kinds: Sequence[type[Fact]] | None = None) -> None:
+        """Reports a fact that no answer waits for; ``kinds`` is what that makes us the witness of: its own kind, where it is not said."""
+        self._guard.hear([fact], self.name, kinds, self.settings.hosts)
 
     def state(self) -> AskedState:
         """How it is doing."""

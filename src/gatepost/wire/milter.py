@@ -144,7 +144,8 @@ class Conversation:
         if not self._agreed:
             raise _BrokenError("no negotiation")
         if command == 0x44:  # D
-            return self._take_macros(data)
+            self._take_macros(data)
+            return None
         if command in _SKIPPED:
             return _PASS
         if command in b"QK":
