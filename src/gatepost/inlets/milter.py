@@ -62,6 +62,8 @@ class _Session(Asked):
         self._events: list[wire.Event] = []
         self._later: asyncio.TimerHandle | None = None
         self._quarantine = False
+        self._kinds: tuple[type[Fact], ...] = ()
+        """What it is the witness of, by what was negotiated."""
         self._client: Client | None = None
         self._forget()
 
@@ -133,7 +135,7 @@ class _Session(Asked):
     def _fact(self, kind: type[Kind], *more: Any) -> Kind | None:
         """A fact about this client, where it is counted here."""
         inlet = self._inlet
-        if self._client is None or kind not in inlet.counts:
+        if self._client is None or kind not in self._kinds:
             return None
         return kind(inlet.now(), self._host, "smtp", self._service, self._client, False, *more)
 
@@ -141,6 +143,7 @@ class _Session(Asked):
 
     def _negotiated(self, event: wire.Negotiated) -> tuple[Verdict | None, bytes]:
         self._quarantine = event.quarantine
+        self._kinds = tuple(kind for kind in self._inlet.counts if kind is not Rejected or event.refused_recipients)
         return None, event.answer
 
     def _connect(self, event: wire.Connect) -> tuple[Verdict | None, bytes]:
@@ -150,6 +153,8 @@ class _Session(Asked):
         except ValueError:
             return None, wire.ACCEPT  # a program on the server's own host
         self._host, self._service = event.host.partition(".")[0][:64], SERVICES.get(event.port, "smtp")
+        # A log tells of a refused recipient before we are asked about it: so the first connection makes us the witness of all.
+        self._inlet.witness(self._kinds)
         verdict = self._ask("connect", self._fact(Connected))
         return verdict, _refusal(verdict, 421) if isinstance(verdict, Refuse) else wire.CONTINUE
 
@@ -253,6 +258,10 @@ class MilterInlet:
         verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         self._refusals += isinstance(verdict, Refuse)
         return verdict
+
+    def witness(self, kinds: Sequence[type[Fact]]) -> None:
+        """From now on these kinds are told by this inlet, until it stops."""
+        self._guard.witness.heard(self.name, kinds, "smtp", self.now(), self.settings.hosts)
 
     def tell(self, fact: Fact, kinds: Sequence[type[Fact]] | None = None) -> None:
         """Reports a fact that no answer waits for; ``kinds`` is what that makes us the witness of: its own kind, where it is not said."""
