@@ -158,8 +158,11 @@ RECOMMENDED = "+smtp_connection +smtp_no_mail +smtp_incomplete_transaction"
 class EximHost:
     """Exim as Debian configures it, with accounts; ``logging`` is added to Debian's `log_selector`."""
 
-    def __init__(self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED) -> None:
-        self.machine = machine = world.machine(hostname, number, added=str(EXIM))
+    def __init__(
+        self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED, shared: Sequence[str] = (), split: bool = True
+    ) -> None:
+        """``split``: Debian's configuration in many files, else in one."""
+        self.machine = machine = world.machine(hostname, number, added=str(EXIM), shared=shared)
         self.v4, self.v6 = machine.v4, machine.v6
         furnish(machine)
         for name, line in (("passwd", "{0}:x:{1}:{1}::{2}:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
@@ -170,6 +173,8 @@ class EximHost:
         copy_config(machine, "exim", "/etc/exim4")
         local = machine.path("/etc/exim4/conf.d/main/000_local")
         local.write_text(local.read_text("ascii").replace("LOGGING", logging), "ascii")
+        if not split:
+            self._unsplit()
         machine.write("/etc/aliases", (CONFIG / "exim/aliases").read_text("ascii"))
         certificate(machine, "/etc/exim4")
         for folder in ("/var/spool/exim4", "/var/log/exim4", "/var/lib/exim4", "/run/exim4"):
@@ -178,7 +183,23 @@ class EximHost:
         machine.run("chown", "Debian-exim", "/etc/exim4/key.pem")
         machine.run("mkdir", "-p", "/var/mail")
         machine.run("chmod", "1777", "/var/mail")
+        self.restart()
+
+    def _unsplit(self) -> None:
+        """The same in Debian's one template: what is ours of the main section goes to the local macros, log-ins where they begin."""
+        folder = self.machine.path("/etc/exim4")
+        (folder / "exim4.conf.localmacros").write_text((folder / "conf.d/main/000_local").read_text("ascii"), "ascii")
+        template, auth = folder / "exim4.conf.template", (folder / "conf.d/auth/31_local").read_text("ascii")
+        template.write_text(template.read_text("ascii").replace("begin authenticators\n", f"begin authenticators\n\n{auth}\n"), "ascii")
+        config = folder / "update-exim4.conf.conf"
+        config.write_text(config.read_text("ascii").replace("dc_use_split_config='true'", "dc_use_split_config='false'"), "ascii")
+
+    def restart(self) -> None:
+        """Has it take up its configuration."""
+        machine = self.machine
         machine.run("update-exim4.conf")
+        machine.run("sh", "-c", "kill $(cat /run/exim4/exim.pid)", check=False)
+        wait_until(lambda: not machine.listening(25), 10, "Exim ends")
         machine.run("exim4", "-bd", "-q30m")
         wait_until(lambda: machine.listening(25), 10, "Exim listens")
 

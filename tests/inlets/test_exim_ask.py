@@ -43,14 +43,14 @@ def test_what_is_asked_is_reported() -> None:
     inlet = made(guard)
 
     async def doing() -> None:
-        assert await ask(inlet, f"connect {CLIENT}\n") == "ok\n"
-        assert await ask(inlet, "conn", f"ect {CLIENT}", "\n", eof=False) == "ok\n"
-        assert await ask(inlet, f"auth {CLIENT}\n") == "ok\n"
-        assert await ask(inlet, f"failed {CLIENT} account64={BOB}\n") == "ok\n"
-        assert await ask(inlet, f"rcpt {CLIENT} account64={BOB}\n") == "ok\n"
-        assert await ask(inlet, f"data {CLIENT} account64={BOB} recipients=3 size=500\n") == "ok\n"
-        assert await ask(inlet, f"bounced {CLIENT} account64={BOB} recipient64={BOB}\n") == "ok\n"
-        assert await ask(inlet, "connect client= port=\n") == "ok\n"
+        assert await ask(inlet, f"connect {CLIENT}\n") == "ok"
+        assert await ask(inlet, "conn", f"ect {CLIENT}", "\n", eof=False) == "ok"
+        assert await ask(inlet, f"auth {CLIENT}\n") == "ok"
+        assert await ask(inlet, f"failed {CLIENT} account64={BOB}\n") == "ok"
+        assert await ask(inlet, f"rcpt {CLIENT} account64={BOB}\n") == "ok"
+        assert await ask(inlet, f"data {CLIENT} account64={BOB} recipients=3 size=500\n") == "ok"
+        assert await ask(inlet, f"bounced {CLIENT} account64={BOB} recipient64={BOB}\n") == "ok"
+        assert await ask(inlet, "connect client= port=\n") == "ok"
 
     asking(inlet, doing)
     assert guard.kinds() == ["Connected", "Connected", "AuthFailed", "MessageAccepted", "MessageBounced"]
@@ -69,10 +69,10 @@ def test_the_nth_failed_log_in_is_the_last() -> None:
 
     async def doing() -> None:
         for _ in range(3):
-            assert await ask(inlet, f"auth {CLIENT}\n") == "ok\n"
-            assert await ask(inlet, f"failed {CLIENT} account64={BOB}\n") == "ok\n"
-        assert await ask(inlet, f"auth {CLIENT}\n") == "defer Not now, try again later\n"
-        assert await ask(inlet, "auth client=192.0.2.8\n") == "ok\n"
+            assert await ask(inlet, f"auth {CLIENT}\n") == "ok"
+            assert await ask(inlet, f"failed {CLIENT} account64={BOB}\n") == "ok"
+        assert await ask(inlet, f"auth {CLIENT}\n") == "defer Not now, try again later"
+        assert await ask(inlet, "auth client=192.0.2.8\n") == "ok"
 
     asking(inlet, doing)
     assert [(each.stage, each.reason) for each in guard.of(Refused)] == [("auth", "too-many-auth-failed")]
@@ -87,9 +87,9 @@ def test_relaying_is_granted_for_the_box_and_nothing_else() -> None:
     inlet = made(guard)
 
     async def doing() -> None:
-        answers = {"192.0.2.7": "relay\n", "192.0.2.200": "ok\n", "192.0.2.130": "ok\n", "192.0.2.9": "deny Access denied\n", "127.0.0.1": "ok\n"}
+        answers = {"192.0.2.7": "relay", "192.0.2.200": "ok", "192.0.2.130": "ok", "192.0.2.9": "deny Access denied", "127.0.0.1": "ok"}
         assert {client: await ask(inlet, f"relay client={client}\n") for client in answers} == answers
-        assert await ask(inlet, "rcpt client=192.0.2.7\n") == "ok\n"
+        assert await ask(inlet, "rcpt client=192.0.2.7\n") == "ok"
 
     asking(inlet, doing)
 
@@ -99,7 +99,7 @@ def test_a_delay_is_told_in_whole_seconds() -> None:
     inlet = made(guard)
 
     async def doing() -> None:
-        assert await ask(inlet, f"connect {CLIENT}\n") == "wait 2\n"
+        assert await ask(inlet, f"connect {CLIENT}\n") == "wait 2"
 
     asking(inlet, doing)
 
@@ -123,7 +123,7 @@ def test_bad_questions_end_their_connection_alone(sent: bytes, why: str) -> None
 
     async def doing() -> None:
         assert await ask(inlet, sent) == ""
-        assert await ask(inlet, f"auth {CLIENT}\n") == "ok\n"
+        assert await ask(inlet, f"auth {CLIENT}\n") == "ok"
 
     asking(inlet, doing)
     assert inlet.state().dropped == {why: 1}
@@ -141,7 +141,7 @@ def test_slow_ones_are_ended_while_many_others_are_answered(monkeypatch: pytest.
         slow = [asyncio.create_task(ask(inlet, "connect client=", eof=False)) for _ in range(100)]
         await until(lambda: len(inlet.door.open) == 100)
         answers = await asyncio.gather(*(ask(inlet, f"connect {CLIENT}\n") for _ in range(300)))
-        assert answers == ["ok\n"] * 300
+        assert answers == ["ok"] * 300
         assert set(await asyncio.gather(*slow)) == {""}
 
     asking(inlet, doing)

@@ -57,7 +57,7 @@ def test_a_line_without_an_end_is_bounded() -> None:
 
 def test_the_answers() -> None:
     answers = [exim_ask.OK, exim_ask.RELAY, exim_ask.deny("Access denied"), exim_ask.defer("Not now"), exim_ask.wait(7)]
-    assert answers == [b"ok\n", b"relay\n", b"deny Access denied\n", b"defer Not now\n", b"wait 7\n"]
+    assert answers == [b"ok", b"relay", b"deny Access denied", b"defer Not now", b"wait 7"]
 
 
 GOOD = st.builds(lambda verb, name: verb.encode() + b" client=192.0.2.7 account64=" + b64(name) + b"\n", st.sampled_from(sorted(exim_ask.VERBS)), st.text())
