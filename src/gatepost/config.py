@@ -19,10 +19,12 @@ from gatepost.inlets.exim_ask import EximSettings
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
 from gatepost.inlets.milter import MilterSettings
+from gatepost.inlets.postfix_policy import PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogSettings
 from gatepost.keeper.files import HistorySettings
 from gatepost.outlets.messengers.settings import ChannelSettings, check_channels
 from gatepost.outlets.nftables.wanted import NftablesSettings
+from gatepost.outlets.postfix_cidr import PostfixCidrSettings
 from gatepost.wire.maillog.grammar import Host
 from gatepost.wire.maillog.reader import GRAMMARS
 from gatepost.wire.toml_files import line_of, read
@@ -54,9 +56,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
     journal: JournalSettings = JournalSettings()
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
+    postfix_policy: Annotated[tuple[PostfixPolicySettings, ...], Meta(description="Where Postfix asks, a [[postfix_policy]] each.")] = ()
     milter: Annotated[tuple[MilterSettings, ...], Meta(description="Where Postfix or Sendmail ask as their milter, a [[milter]] each.")] = ()
     exim: Annotated[tuple[EximSettings, ...], Meta(description="Where Exim asks, an [[exim]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
+    postfix_cidr: PostfixCidrSettings = PostfixCidrSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
     history: HistorySettings = HistorySettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
@@ -123,10 +127,11 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    names = [each.name for part in (settings.syslog, settings.milter, settings.exim) for each in part]
+    listeners = (settings.syslog, settings.postfix_policy, settings.milter, settings.exim)
+    names = [each.name for part in listeners for each in part]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        part, _, listen = twice.partition(":")
-        raise BadInputError(f"{part}.listen: {listen} stands twice; a listener is named once", str(file))
+        part, _, where = twice.partition(":")
+        raise BadInputError(f"{part}.listen: {where} stands twice; a listener is named once", str(file))
     settings = msgspec.structs.replace(
         settings,
         accounts=msgspec.structs.replace(settings.accounts, domains={name.lower(): to.lower() for name, to in settings.accounts.domains.items()}),

@@ -1,7 +1,7 @@
 """A real Postfix asks as its milter: who is held is refused at the connection, messages have an account, and mail goes on without us.
 
-Job: prove what docs/milter.md says of Postfix. Promise: the daemon is the installed one; each client has an address of its own. Limits: the port asked
-about is not one that the kernel drops, so that the answer is the milter's.
+Job: prove what docs/milter.md says of Postfix. Promise: the daemon is the installed one; each client has an address of its own. Limits: the port
+asked about is not one that the kernel drops, so that the answer is the milter's.
 """
 
 import contextlib
@@ -83,7 +83,7 @@ def test_who_is_denied_is_told_so(place: Place, guard: Live) -> None:
 def test_an_account_is_held_at_the_message_that_is_too_much(place: Place, guard: Live) -> None:
     """By account and client: a hold of an account leaves its known clients alone, and each of these has just logged in well."""
     guard.rules()
-    guard.cli("rules", "set", "spammer", *"--field counts=recipients --field by=pair --threshold 4 --window 60s --for 60s --on smtp".split())
+    guard.cli("rules", "set", "spammer", *["--field", "counts=recipients", "--field", "by=pair", "--threshold", "4", "--window", "60s", "--for", "60s", "--on", "smtp"])
     sends = [*auth_commands(*ALICE), *message(b"alice@example.org", [BOB, b"carol@example.org"])]
     stolen, own = place.at("192.0.2.31"), place.at("192.0.2.32")
     assert stolen.talk(sends, PORT)[1:] == [250, 250, 250, 354, 250]
@@ -129,7 +129,7 @@ def test_mail_goes_on_without_us(place: Place, guard: Live, away: Callable[[Live
         assert client.talk(message(FRIEND, [BOB]), PORT)[-1] == 250
         assert time.monotonic() - began < AWAY
     assert client.talk(message(FRIEND, [BOB]), PORT)[-1] == 250
-    wait_until(lambda: bool(source_of(guard)["lines"]), 15, "it is asked again")
+    wait_until(lambda: bool(source_of(guard)["requests"]), 15, "it is asked again")
 
 
 def test_a_session_outlives_the_guard(place: Place, guard: Live) -> None:

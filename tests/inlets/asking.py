@@ -29,7 +29,7 @@ def now() -> int:
 
 def rule(counts: str, threshold: int, **more: Any) -> Rule:
     """A rule that blocks a client for a while."""
-    fields = {"name": f"too-many-{counts.replace('_', '-')}", "window": Span(10 * MINUTE), "hold_for": Span(10 * MINUTE), "on": ("smtp",), "by": "client"}
+    fields = {"name": f"too-many-{counts.replace('_', '-')}", "on": ("smtp",), "window": Span(10 * MINUTE), "hold_for": Span(10 * MINUTE)}
     return Rule(counts=counts, threshold=threshold, **(fields | more))  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ import pytest
 from gatepost.core.access import Entry
 from gatepost.core.facts import AuthFailed, Connected, MessageAccepted, MessageBounced, Refused
 from gatepost.core.spans import Span
+from gatepost.core.subjects import account
 from gatepost.inlets import asked
 from gatepost.inlets.exim_ask import EximInlet, EximSettings
 from tests.inlets.asking import Made, asking, connected, now, rule
@@ -21,7 +22,7 @@ CLIENT = "client=192.0.2.7 port=587 host=mx1.example.org"
 
 def made(guard: Made, **settings: Any) -> EximInlet:
     """An inlet on loopback."""
-    return EximInlet(EximSettings(**({"listen": "127.0.0.1:0"} | settings)), guard.guard, now, default_domain="example.org")
+    return EximInlet(EximSettings(**({"listen": "127.0.0.1:0"} | settings)), guard.guard, now, lambda name: account(name, "example.org"))
 
 
 async def ask(inlet: EximInlet, *pieces: str | bytes, eof: bool = True) -> str:

@@ -12,7 +12,7 @@ import pytest
 from gatepost.core.access import Entry
 from gatepost.core.facts import Connected, MessageAccepted, Refused, Rejected, SessionEnded
 from gatepost.core.spans import Span
-from gatepost.core.subjects import client
+from gatepost.core.subjects import account, client
 from gatepost.inlets import asked
 from gatepost.inlets.milter import MilterInlet, MilterSettings
 from tests.inlets.asking import Made, asking, connected, now, rule
@@ -27,7 +27,7 @@ CONTINUE, LATER = b"c", b"y421 4.7.0 Not now, try again later\0"
 
 def made(guard: Made, **settings: Any) -> MilterInlet:
     """An inlet on loopback."""
-    return MilterInlet(MilterSettings(**({"listen": "127.0.0.1:0"} | settings)), guard.guard, now, default_domain="example.org")
+    return MilterInlet(MilterSettings(**({"listen": "127.0.0.1:0"} | settings)), guard.guard, now, lambda name: account(name, "example.org"))
 
 
 class Server:
@@ -246,7 +246,7 @@ def test_half_a_packet_and_silence_are_ended(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_strangers_and_too_many_are_sent_away() -> None:
     guard = Made()
-    few, closed = made(guard, connections=20), made(guard, servers=("192.0.2.0/24",))
+    few, closed = made(guard, connections=20), made(guard, askers=("192.0.2.0/24",))
 
     async def many() -> None:
         found = [await server(few) for _ in range(20)]
@@ -318,7 +318,12 @@ def test_a_unix_socket_has_its_rights_and_goes_with_the_inlet(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"listen": "localhost:1"}, "listen"), ({"listen": "127.0.0.1:99999"}, "listen"), ({"listen": "/" + "x" * 120}, "107"), ({"servers": ("x",)}, "servers")],
+    [
+        ({"listen": "localhost:1"}, "listen"),
+        ({"listen": "127.0.0.1:99999"}, "listen"),
+        ({"listen": "/" + "x" * 120}, "107"),
+        ({"askers": ("x",)}, "askers"),
+    ],
 )
 def test_settings_that_do_not_fit_are_told(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -106,7 +106,10 @@ def run(command: Sequence[str]) -> tuple[int, str]:
     program = shutil.which(command[0], path=FOLDERS)
     if program is None:
         return 127, f"{command[0]} is not installed"
-    ours, theirs = pty.openpty()
+    try:
+        ours, theirs = pty.openpty()
+    except OSError:  # a bare container has no terminals
+        ours, theirs = os.pipe()
     try:
         done = subprocess.Popen(  # noqa: S603 - a fixed list of programs, found in the system's own folders; the words are a plan's
             [program, *command[1:]],
@@ -162,7 +165,7 @@ def apply(plan: Plan, again: Callable[[], Plan], check: Callable[[Sequence[str]]
         else:
             wrong = "" if not again().changes else "the lines were not found again as they were written"
     except OSError as error:
-        wrong = f"{error.filename or 'a file'}: {error.strerror}"
+        wrong = str(error)
     except BadInputError as error:
         wrong = str(error)
     if not wrong:

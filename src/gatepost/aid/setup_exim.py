@@ -108,7 +108,8 @@ class Exim:
         if self.split:
             yield from (each for each in sorted((self.folder / "conf.d/main").glob("[A-Za-z0-9]*")) if each.name != "000_gatepost")
         else:
-            yield from (each for each in (self.folder / "exim4.conf.localmacros", self.folder / "exim4.conf.template") if each.exists())
+            names = ("exim4.conf.localmacros", "exim4.conf.template")
+            yield from (self.folder / name for name in names if (self.folder / name).exists())
 
 
 def plan_exim(server: Exim, listen: str) -> Plan:

@@ -16,19 +16,24 @@ from gatepost import config
 from gatepost.admin.desk import Source
 from gatepost.aid.discover import Findings
 from gatepost.aid.speak import Speaker
+from gatepost.app.alerts import host_name
 from gatepost.core.faults import BadInputError
+from gatepost.core.subjects import account
 from gatepost.inlets.exim_ask import EximInlet, EximSettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.inlets.milter import MilterInlet, MilterSettings
+from gatepost.inlets.postfix_policy import PostfixPolicyInlet, PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
 from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.reader import Coverage
 
+LogSettings = LogFileSettings | JournalSettings | SyslogSettings
 LogInlet = LogFileInlet | JournalInlet | SyslogInlet
-AskedInlet = MilterInlet | EximInlet
-AnySettings = LogFileSettings | JournalSettings | SyslogSettings | MilterSettings | EximSettings
+AskedSettings = PostfixPolicySettings | MilterSettings | EximSettings
+AskedInlet = PostfixPolicyInlet | MilterInlet | EximInlet
+AnySettings = LogSettings | AskedSettings
 AnyInlet = LogInlet | AskedInlet
 
 
@@ -52,7 +57,9 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     follow = settings.journal.follow
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
-    inlets |= {each.name: each for each in settings.syslog} | {each.name: each for each in settings.milter}
+    inlets |= {each.name: each for each in settings.syslog}
+    inlets |= {each.name: each for each in settings.postfix_policy}
+    inlets |= {each.name: each for each in settings.milter}
     return inlets | {each.name: each for each in settings.exim}
 
 
@@ -121,10 +128,13 @@ class Feeds:
         if guard is None:
             raise RuntimeError("there is no guard yet")
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
-        if isinstance(each, MilterSettings):
-            return MilterInlet(each, guard, self._now, default_domain=default_domain, domains=domains)
-        if isinstance(each, EximSettings):
-            return EximInlet(each, guard, self._now, default_domain=default_domain, domains=domains)
+        if isinstance(each, AskedSettings):
+            canonical = lambda name: account(name, default_domain, domains)  # noqa: E731
+            if isinstance(each, PostfixPolicySettings):
+                return PostfixPolicyInlet(each, guard, self._now, canonical, host_name())
+            if isinstance(each, MilterSettings):
+                return MilterInlet(each, guard, self._now, canonical)
+            return EximInlet(each, guard, self._now, canonical)
         given = (guard.report, self._now, guard.cursors)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
@@ -173,8 +183,7 @@ def _why(task: asyncio.Task[None]) -> str:
 
 def _source(name: str, inlet: AnyInlet) -> Source:
     if isinstance(inlet, AskedInlet):
-        asked = inlet.state()
-        return Source(name=name, reading=asked.listening, problem=asked.problem, last=asked.last_at, lines=asked.requests, dropped=asked.dropped)
+        return _asked(name, inlet)
     if isinstance(inlet, LogFileInlet):
         of_file = inlet.state()
         made = Source(name=name, reading=of_file.reading, problem=of_file.problem, last=of_file.last_line_at, lag_bytes=of_file.lag_bytes)
@@ -187,6 +196,23 @@ def _source(name: str, inlet: AnyInlet) -> Source:
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)
+
+
+def _asked(name: str, inlet: AskedInlet) -> Source:
+    """A source that is asked."""
+    state = inlet.state()
+    return Source(
+        name=name,
+        reading=state.listening,
+        problem=state.problem,
+        last=max(state.last.values(), default=0),
+        facts=state.facts,
+        dropped=_some(state.dropped),
+        requests=state.requests,
+        refusals=state.refusals,
+        connections=state.connections,
+        asked=state.last,
+    )
 
 
 def _some(counts: dict[str, int]) -> dict[str, int]:

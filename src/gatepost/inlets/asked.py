@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import socket
 import stat
 import time
@@ -25,7 +26,9 @@ HALF = 10.0
 """Seconds within which a request that has begun must end."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds until a listener that could not open is tried again."""
-BACKLOG = 512
+BACKLOG = 1024
+SPARE_FILES = 256
+"""File descriptors that connections leave to everything else."""
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})")
 
 
@@ -33,13 +36,13 @@ class AskedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Where mail servers ask."""
 
     listen: Annotated[str, Meta(description="Address and port, or a unix socket's path.", max_length=200, examples=["127.0.0.1:8094"])]
-    servers: Annotated[
-        tuple[str, ...], Meta(description="Networks whose mail servers may ask over TCP; others are sent away.", max_length=1_000)
+    askers: Annotated[
+        tuple[str, ...], Meta(description="Networks that may ask, where that is not this host alone.", max_length=1_000, examples=[["192.0.2.25/32"]])
     ] = ("127.0.0.0/8", "::1/128")
     mode: Annotated[str, Meta(description="Rights of the unix socket.", pattern="^0[0-7]{3}$")] = "0660"
     hosts: Annotated[
         tuple[str, ...],
-        Meta(description="Whose logs it makes evidence, by the names of their hosts there; empty: all.", max_length=1_000, examples=[["mx1"]]),
+        Meta(description="Names that the asking servers have in the logs, where logs of others are read too; empty: all.", max_length=1_000),
     ] = ()
     connections: Annotated[int, Meta(description="Connections at most.", ge=1, le=20_000)] = 5_000
 
@@ -50,11 +53,11 @@ class AskedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 raise ValueError("listen: the path of a unix socket has 107 bytes at most")
             return
         endpoint(self.listen)
-        for each in self.servers:
+        for each in self.askers:
             try:
                 ip_network(each)
             except ValueError as wrong:
-                raise ValueError(f"servers: {wrong}") from None
+                raise ValueError(f"askers: {wrong}") from None
 
     @property
     def is_unix(self) -> bool:
@@ -69,10 +72,11 @@ class AskedState(Struct, kw_only=True):
     problem: str
     """What is wrong, and what is done about it; empty where all is well."""
     requests: int
+    facts: int
     refusals: int
     """Requests that were answered with a no."""
-    last_at: int
-    """When it was asked last, in microseconds since 1970 UTC; 0 where never."""
+    last: dict[str, int]
+    """When each stage was asked about last, in microseconds since 1970 UTC."""
     connections: int
     dropped: dict[str, int]
     """Connections that were not taken or were ended, by reason."""
@@ -137,7 +141,8 @@ class Door:
         self.port = 0
         """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
         self._connection = connection
-        self._servers = [ip_network(each) for each in settings.servers]
+        self._most = settings.connections
+        self._askers = [ip_network(each) for each in settings.askers]
 
     async def run(self) -> None:
         """Listens until it is cancelled; what cannot open is tried again."""
@@ -152,6 +157,7 @@ class Door:
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             self.problem = ""
+            self._most = min(self.settings.connections, _files(self.settings.connections + SPARE_FILES) - SPARE_FILES)
             self.port = 0 if self.settings.is_unix else sock.getsockname()[1]
             server = await loop.create_server(lambda: self._connection(self), sock=sock, backlog=BACKLOG)
             try:
@@ -164,9 +170,9 @@ class Door:
 
     def refusal(self, connection: Asked) -> str:
         """Takes a connection, or says why not."""
-        if not self.settings.is_unix and not _in(connection.transport, self._servers):
+        if not self.settings.is_unix and not _in(connection.transport, self._askers):
             return "stranger"
-        if len(self.open) >= self.settings.connections:
+        if len(self.open) >= self._most:
             return "too many connections"
         self.open.add(connection)
         return ""
@@ -206,6 +212,15 @@ def endpoint(text: str) -> tuple[str, int]:
     if found is None or int(found[3]) > 65_535:
         raise ValueError(f"listen: {text!r} is no address and port, and no path; write 127.0.0.1:8094, [::1]:8094 or /run/gatepost/NAME")
     return str(ip_address(found[1] or found[2])), int(found[3])
+
+
+def _files(wanted: int) -> int:
+    """File descriptors that this process may have; more are asked for where that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _open(settings: AskedSettings) -> socket.socket:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.facts import AnyFact, AuthFailed, Connected, MessageAccepted, MessageBounced, Refused
-from gatepost.core.subjects import Client, account, client
+from gatepost.core.subjects import Client, client
 from gatepost.inlets.asked import Asked, AskedSettings, AskedState, Door
 from gatepost.pipeline.guard import Guard
 from gatepost.wire import exim_ask as wire
@@ -68,16 +68,16 @@ class _Question(Asked):
 class EximInlet:
     """Answers Exim."""
 
-    def __init__(
-        self, settings: EximSettings, guard: Guard, now: Callable[[], int], *, default_domain: str = "", domains: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, settings: EximSettings, guard: Guard, now: Callable[[], int], account: Callable[[str], str]) -> None:
+        """``now`` is the time in microseconds; ``account`` makes names canonical."""
         self.settings = settings
         self.name = settings.name
         self.door = Door(settings, lambda door: _Question(door, self.answer))
         self._guard = guard
         self._now = now
-        self._names = (default_domain, domains)
-        self._requests = self._refusals = self._last = 0
+        self._account = account
+        self._requests = self._refusals = self._facts = 0
+        self._last: dict[str, int] = {}
 
     async def catch_up(self) -> None:
         """There is nothing to catch up with: nobody is asked while he is away."""
@@ -93,24 +93,25 @@ class EximInlet:
         """The answer to a question; what cannot be judged goes on, and is counted."""
         at = self._now()
         self._requests += 1
-        self._last = at
+        self._last[asked.verb] = at
         try:
             who = client(asked.client)
         except ValueError:
             self.door.dropped["no address"] += 1
             return wire.OK
         fact = self._fact(asked, at, who)
+        self._facts += fact is not None
         if asked.verb == "bounced" and fact is not None:
             self._guard.hear([fact], self.name, hosts=self.settings.hosts)
             return wire.OK
-        question = Question(at, who, "smtp", STAGES[asked.verb], account(asked.account, *self._names))
+        question = Question(at, who, "smtp", STAGES[asked.verb], self._account(asked.account))
         guard, hosts = self._guard, self.settings.hosts
         verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         return self._say(asked, question, verdict)
 
     def _fact(self, asked: wire.Ask, at: int, who: Client) -> AnyFact | None:
         """What happened, where the question tells it."""
-        name = account(asked.account, *self._names)
+        name = self._account(asked.account)
         host, service = asked.host.partition(".")[0], SERVICES.get(asked.port, "smtp")
         if asked.verb == "connect":
             return Connected(at, host, "smtp", service, who)
@@ -144,8 +145,9 @@ class EximInlet:
             listening=door.listening,
             problem=door.problem,
             requests=self._requests,
+            facts=self._facts,
             refusals=self._refusals,
-            last_at=self._last,
+            last=dict(self._last),
             connections=len(door.open),
             dropped=dict(door.dropped),
         )

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.facts import AnyFact, Connected, Fact, MessageAccepted, Refused, Rejected, SessionEnded
-from gatepost.core.subjects import Client, account, client
+from gatepost.core.subjects import Client, client
 from gatepost.inlets.asked import Asked, AskedSettings, AskedState, Door
 from gatepost.pipeline.guard import Guard
 from gatepost.wire import milter as wire
@@ -23,7 +23,7 @@ from gatepost.wire.maillog.postfix_reject import reason, temporary
 Kind = TypeVar("Kind", bound=Fact)
 Witnessed = Literal["connected", "message_accepted", "rejected", "session_ended"]
 KINDS: dict[str, type[Fact]] = {"connected": Connected, "message_accepted": MessageAccepted, "rejected": Rejected, "session_ended": SessionEnded}
-SERVICES = {"465": "submissions", "587": "submission"}
+SERVICES = {"465": "smtps", "587": "submission"}
 LONGEST_DELAY = 8.0
 """Seconds that an answer is delayed at most: our guide has the server give up after 10."""
 LONG = 255
@@ -159,7 +159,7 @@ class _Session(Asked):
         return verdict, _refusal(verdict, 421) if isinstance(verdict, Refuse) else wire.CONTINUE
 
     def _mail(self, event: wire.Mail) -> tuple[Verdict | None, bytes]:
-        self._account = account(event.account, *self._inlet.names)
+        self._account = self._inlet.account(event.account)
         self._size, self._recipients = event.size, 0
         verdict = self._ask("message")
         return verdict, _refusal(verdict, 450) if isinstance(verdict, Refuse) else wire.CONTINUE
@@ -228,17 +228,17 @@ HANDLERS: dict[type[wire.Event], Callable[[_Session, Any], tuple[Verdict | None,
 class MilterInlet:
     """Answers Postfix and Sendmail."""
 
-    def __init__(
-        self, settings: MilterSettings, guard: Guard, now: Callable[[], int], *, default_domain: str = "", domains: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, settings: MilterSettings, guard: Guard, now: Callable[[], int], account: Callable[[str], str]) -> None:
+        """``now`` is the time in microseconds; ``account`` makes names canonical."""
         self.settings = settings
         self.name = settings.name
         self.now = now
-        self.names = (default_domain, domains)
-        self.counts = frozenset(KINDS[each] for each in settings.counts)
+        self.account = account
+        self.counts = tuple(KINDS[each] for each in settings.counts)
         self._guard = guard
         self.door = Door(settings, lambda door: _Session(door, self))
-        self._requests = self._refusals = self._last = 0
+        self._requests = self._refusals = self._facts = 0
+        self._last: dict[str, int] = {}
 
     async def catch_up(self) -> None:
         """There is nothing to catch up with: nobody is asked while he is away."""
@@ -253,7 +253,8 @@ class MilterInlet:
     def ask(self, question: Question, fact: AnyFact | None) -> Verdict:
         """Judges a question, by what its fact leads to where it comes with one."""
         self._requests += 1
-        self._last = question.at
+        self._last[question.stage] = question.at
+        self._facts += fact is not None
         guard, hosts = self._guard, self.settings.hosts
         verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         self._refusals += isinstance(verdict, Refuse)
@@ -265,6 +266,7 @@ class MilterInlet:
 
     def tell(self, fact: Fact, kinds: Sequence[type[Fact]] | None = None) -> None:
         """Reports a fact that no answer waits for; ``kinds`` is what that makes us the witness of: its own kind, where it is not said."""
+        self._facts += 1
         self._guard.hear([fact], self.name, kinds, self.settings.hosts)
 
     def state(self) -> AskedState:
@@ -274,8 +276,9 @@ class MilterInlet:
             listening=door.listening,
             problem=door.problem,
             requests=self._requests,
+            facts=self._facts,
             refusals=self._refusals,
-            last_at=self._last,
+            last=dict(self._last),
             connections=len(door.open),
             dropped=dict(door.dropped),
         )
