@@ -1,8 +1,8 @@
 """A real Exim asks, by the lines that `gatepost setup exim` puts into Debian's configuration, split and in one file.
 
 Job: prove what docs/exim.md says: refusal at the connection, the last failed log-in, relaying for the relay box alone, and mail that goes on without
-us. Promise: the lines are put in by the command line, inside the machine; clients have addresses of their own. Limits: the port asked about is not one
-that the kernel drops, so that the answer is Exim's.
+us. Promise: the lines are put in by the command line, inside the machine; clients have addresses of their own. Limits: the port asked about is not
+one that the kernel drops, so that the answer is Exim's.
 """
 
 import contextlib

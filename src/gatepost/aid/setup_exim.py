@@ -97,8 +97,9 @@ class Exim:
     def __init__(self, folder: str = "") -> None:
         """Raises BadInputError where it is not Debian's."""
         self.folder = Path(folder or FOLDER)
-        if (self.folder / "exim4.conf").exists():
-            raise BadInputError("is a configuration of your own, not Debian's; add the lines of docs/exim.md by hand", str(self.folder / "exim4.conf"))
+        own = self.folder / "exim4.conf"
+        if own.exists():
+            raise BadInputError("is a configuration of your own, not Debian's; add the lines of docs/exim.md by hand", str(own))
         told = read(self.folder / "update-exim4.conf.conf")
         found = re.findall(r"^dc_use_split_config=['\"]?(\w+)", told, re.MULTILINE)
         self.split = bool(found) and found[-1] == "true"
