@@ -83,7 +83,8 @@ def test_who_is_denied_is_told_so(place: Place, guard: Live) -> None:
 def test_an_account_is_held_at_the_message_that_is_too_much(place: Place, guard: Live) -> None:
     """By account and client: a hold of an account leaves its known clients alone, and each of these has just logged in well."""
     guard.rules()
-    guard.cli("rules", "set", "spammer", *["--field", "counts=recipients", "--field", "by=pair", "--threshold", "4", "--window", "60s", "--for", "60s", "--on", "smtp"])
+    fields = ("--field", "counts=recipients", "--field", "by=pair", "--on", "smtp")
+    guard.cli("rules", "set", "spammer", *fields, "--threshold", "4", "--window", "60s", "--for", "60s")
     sends = [*auth_commands(*ALICE), *message(b"alice@example.org", [BOB, b"carol@example.org"])]
     stolen, own = place.at("192.0.2.31"), place.at("192.0.2.32")
     assert stolen.talk(sends, PORT)[1:] == [250, 250, 250, 354, 250]
