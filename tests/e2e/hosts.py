@@ -163,6 +163,7 @@ class EximHost:
         self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED, shared: Sequence[str] = (), split: bool = True
     ) -> None:
         """``split``: Debian's configuration in many files, else in one."""
+        self.split = split
         self.machine = machine = world.machine(hostname, number, added=str(EXIM), shared=shared)
         self.v4, self.v6 = machine.v4, machine.v6
         furnish(machine)

@@ -163,6 +163,22 @@ def test_mail_goes_on_without_us_and_relaying_stays_closed(asked: Asked, away: C
     asked.guard.cli("access", "remove", "192.0.2.41")
 
 
+def test_the_door_closes_where_that_was_chosen(asked: Asked) -> None:
+    asked.guard.rules()
+    name = "conf.d/acl/10_gatepost" if asked.host.split else "exim4.conf.template"
+    lists = asked.host.machine.path(f"/etc/exim4/{name}")
+    before = lists.read_text("utf-8")
+    assert "its lists ask" in asked.guard.cli("doctor", code=1)
+    lists.write_text(before.replace("{away}}\n  deny", "{defer Not now, try again later}}\n  deny"), "utf-8")
+    assert lists.read_text("utf-8") != before
+    asked.host.restart()
+    assert asked.greeting("192.0.2.71") == 220
+    with stopped(asked.guard):
+        assert asked.greeting("192.0.2.71") == 451
+    lists.write_text(before, "utf-8")
+    asked.host.restart()
+
+
 def test_messages_and_bounces_have_their_account(asked: Asked) -> None:
     asked.guard.rules()
     before = asked.guard.counted("message_accepted"), asked.guard.counted("message_bounced")

@@ -142,6 +142,20 @@ def test_a_session_outlives_the_guard(place: Place, guard: Live) -> None:
     guard.start()
 
 
+def test_the_door_closes_where_that_was_chosen(place: Place, guard: Live) -> None:
+    guard.rules()
+    where = machine(place)
+    where.run("postconf", f"smtpd_milters={MILTER.replace('=accept', '=tempfail')}")
+    where.run("postfix", "reload")
+    assert "milter_default_action is not accept" in guard.cli("doctor", code=1)
+    with stopped(guard):
+        assert place.at("192.0.2.81").talk(message(FRIEND, [BOB]), PORT)[0] == 451
+    where.run("postconf", f"smtpd_milters={MILTER}")
+    where.run("postfix", "reload")
+    assert "smtpd_milters has it" in guard.cli("doctor", code=1)
+    assert place.at("192.0.2.81").talk(message(FRIEND, [BOB]), PORT)[-1] == 250
+
+
 def test_hostile_names_stay_text(place: Place, guard: Live) -> None:
     guard.rules()
     odd = b"MAIL FROM:<\"x\\\" {auth_authen}\"@friend.example> SIZE=99999999999999999999"
