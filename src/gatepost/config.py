@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.dovecot_policy import DovecotPolicySettings
 from gatepost.inlets.exim_ask import EximSettings
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
@@ -56,6 +57,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
     journal: JournalSettings = JournalSettings()
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
+    dovecot_policy: Annotated[tuple[DovecotPolicySettings, ...], Meta(description="Where Dovecot asks, a [[dovecot_policy]] each.")] = ()
     postfix_policy: Annotated[tuple[PostfixPolicySettings, ...], Meta(description="Where Postfix asks, a [[postfix_policy]] each.")] = ()
     milter: Annotated[tuple[MilterSettings, ...], Meta(description="Where Postfix or Sendmail ask as their milter, a [[milter]] each.")] = ()
     exim: Annotated[tuple[EximSettings, ...], Meta(description="Where Exim asks, an [[exim]] each.")] = ()
@@ -127,7 +129,7 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    listeners = (settings.syslog, settings.postfix_policy, settings.milter, settings.exim)
+    listeners = (settings.syslog, settings.dovecot_policy, settings.postfix_policy, settings.milter, settings.exim)
     names = [each.name for part in listeners for each in part]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         part, _, where = twice.partition(":")

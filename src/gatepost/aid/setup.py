@@ -37,6 +37,8 @@ class Change(Struct, frozen=True):
     before: str | None
     """None where the file is not there yet."""
     after: str
+    mode: int = 0o644
+    """The rights of a file that is made; one that is there keeps its own."""
 
     @property
     def diff(self) -> str:
@@ -158,7 +160,7 @@ def apply(plan: Plan, again: Callable[[], Plan], check: Callable[[Sequence[str]]
     try:
         for change in plan.changes:
             written.append(change)
-            _write(Path(change.path), change.after)
+            _write(Path(change.path), change.after, change.mode)
         code, said = check(plan.check) if plan.check else (0, "")
         if code:
             wrong = f"{' '.join(plan.check)} failed ({code}): {said[-2000:]}"
@@ -192,7 +194,7 @@ def _back_up(path: Path) -> str:
     return str(kept)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mode: int = 0o644) -> None:
     """Replaces a file in one go; its owner and rights stay. Raises OSError."""
     real = path.resolve()
     real.parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +206,7 @@ def _write(path: Path, text: str) -> None:
                 os.fchown(fd, there.st_uid, there.st_gid)
                 os.fchmod(fd, there.st_mode & 0o7777)
             else:
-                os.fchmod(fd, 0o644)
+                os.fchmod(fd, mode)
             file.write(text)
             file.flush()
             os.fsync(fd)

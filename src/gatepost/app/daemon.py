@@ -24,6 +24,7 @@ from gatepost.aid.country import Countries
 from gatepost.aid.discover import Discovery, Findings
 from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.alerts import Alerts
+from gatepost.app.dovecot_policy import WeakforcedDeeds
 from gatepost.app.feeds import Feeds, log_files
 from gatepost.app.first import FirstStart
 from gatepost.app.wiring import wiring
@@ -203,7 +204,7 @@ class Daemon:
             if self._alerts:
                 await self._alerts.adopt(self._settings)
                 tasks.append(group.create_task(self._alerts.watch()))
-            await self._feeds.start(desk.guard, self._settings, found)  # new attackers do not wait for the old ones' blocks
+            await self._feeds.start(desk.guard, self._settings, found, WeakforcedDeeds(desk))  # new attackers do not wait for the old ones' blocks
             await mirror.built()
             tasks.append(group.create_task(serve(application(desk), listening)))
             tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))

@@ -4,7 +4,6 @@ Job: run the daemon on the demo's configuration. Promise: it gives every capabil
 when its standard input does: nothing is left behind if the demo is killed. Limits: the first start offers nothing.
 """
 
-import asyncio
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ import threading
 
 from gatepost.app.daemon import Daemon
 from gatepost.app.first import FirstStart
+from gatepost.app.loop import run_loop
 from gatepost.core.faults import BadInputError
 from gatepost.outlets.nftables.capabilities import drop_capabilities
 
@@ -21,7 +21,7 @@ def main() -> None:
     drop_capabilities()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        asyncio.run(Daemon(sys.argv[1], FirstStart(show=lambda logs, made: None, accept=lambda text: False)).run())
+        run_loop(Daemon(sys.argv[1], FirstStart(show=lambda logs, made: None, accept=lambda text: False)).run())
     except BadInputError as wrong:
         sys.exit(f"gatepost: {wrong}")
 

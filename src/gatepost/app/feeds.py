@@ -19,6 +19,7 @@ from gatepost.aid.speak import Speaker
 from gatepost.app.alerts import host_name
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import account
+from gatepost.inlets.dovecot_policy import Deeds, DovecotPolicyInlet, DovecotPolicySettings
 from gatepost.inlets.exim_ask import EximInlet, EximSettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
@@ -31,8 +32,8 @@ from gatepost.wire.maillog.reader import Coverage
 
 LogSettings = LogFileSettings | JournalSettings | SyslogSettings
 LogInlet = LogFileInlet | JournalInlet | SyslogInlet
-AskedSettings = PostfixPolicySettings | MilterSettings | EximSettings
-AskedInlet = PostfixPolicyInlet | MilterInlet | EximInlet
+AskedSettings = DovecotPolicySettings | PostfixPolicySettings | MilterSettings | EximSettings
+AskedInlet = DovecotPolicyInlet | PostfixPolicyInlet | MilterInlet | EximInlet
 AnySettings = LogSettings | AskedSettings
 AnyInlet = LogInlet | AskedInlet
 
@@ -58,6 +59,7 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
     inlets |= {each.name: each for each in settings.syslog}
+    inlets |= {each.name: each for each in settings.dovecot_policy}
     inlets |= {each.name: each for each in settings.postfix_policy}
     inlets |= {each.name: each for each in settings.milter}
     return inlets | {each.name: each for each in settings.exim}
@@ -73,6 +75,7 @@ class Feeds:
         self._failed: dict[str, str] = {}
         """What could not start, and why."""
         self._guard: Guard | None = None
+        self._deeds: Deeds | None = None
         self._reloading: asyncio.Task[None] | None = None
 
     @property
@@ -80,9 +83,9 @@ class Feeds:
         """The inlets that run."""
         return list(self._feeds)
 
-    async def start(self, guard: Guard, settings: config.Settings, found: Findings) -> None:
-        """Catches up with everything, and goes on from there."""
-        self._guard = guard
+    async def start(self, guard: Guard, settings: config.Settings, found: Findings, deeds: Deeds | None = None) -> None:
+        """Catches up with everything, and goes on from there. ``deeds`` does what weakforced's API asks for."""
+        self._guard, self._deeds = guard, deeds
         for name, each in wanted(settings, found).items():
             await self._start(name, each, settings)
 
@@ -129,12 +132,7 @@ class Feeds:
             raise RuntimeError("there is no guard yet")
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
         if isinstance(each, AskedSettings):
-            canonical = lambda name: account(name, default_domain, domains)  # noqa: E731
-            if isinstance(each, PostfixPolicySettings):
-                return PostfixPolicyInlet(each, guard, self._now, canonical, host_name())
-            if isinstance(each, MilterSettings):
-                return MilterInlet(each, guard, self._now, canonical)
-            return EximInlet(each, guard, self._now, canonical)
+            return self._make_asked(each, guard, lambda name: account(name, default_domain, domains))
         given = (guard.report, self._now, guard.cursors)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
@@ -142,6 +140,15 @@ class Feeds:
         if isinstance(each, SyslogSettings):
             return SyslogInlet(each, *given, zone=zone, default_domain=default_domain, domains=domains)
         return LogFileInlet(each, *given, zone=zone, default_domain=default_domain, domains=domains)
+
+    def _make_asked(self, each: AskedSettings, guard: Guard, canonical: Callable[[str], str]) -> AskedInlet:
+        """An inlet that mail servers ask."""
+        if isinstance(each, DovecotPolicySettings):
+            return DovecotPolicyInlet(each, guard, self._now, canonical, host_name(), self._deeds)
+        if isinstance(each, PostfixPolicySettings):
+            return PostfixPolicyInlet(each, guard, self._now, canonical, host_name())
+        kind = MilterInlet if isinstance(each, MilterSettings) else EximInlet
+        return kind(each, guard, self._now, canonical)  # type: ignore[arg-type]
 
     # --- telling
 

@@ -1,7 +1,7 @@
 """Whether the mail server really asks, as its own configuration says: for the doctor.
 
-Job: read Postfix's files and `postconf`, and Exim's files, where they are to ask us. Promise: changes nothing, runs off the loop, and what cannot be read is told.
-Limits: what the files say; whether the server was reloaded since, the time of its last question tells.
+Job: read Postfix's files and `postconf`, and Exim's files, where they are to ask us. Promise: changes nothing, runs off the loop, and what cannot be
+read is told. Limits: what the files say; whether the server was reloaded since, the time of its last question tells.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -80,7 +80,8 @@ def _exim(settings: config.Settings) -> Iterator[Wired]:
     try:
         plan = plan_exim(Exim(), settings.exim[0].listen)
     except BadInputError as wrong:
-        yield Wired(what="exim", verdict="look", said=f"its configuration is not known: {wrong}", cure="is it asked by hand-written lists? docs/exim.md")
+        cure = "is it on another host, or asked about in lists of your own? docs/exim.md"
+        yield Wired(what="exim", verdict="look", said=f"its configuration is not known: {wrong}", cure=cure)
         return
     for said in plan.by_hand:
         yield Wired(what="exim", verdict="look", said=said, cure="change it by hand, then update-exim4.conf")

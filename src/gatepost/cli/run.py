@@ -4,7 +4,6 @@ Job: start the guard in the foreground and say what it found. Promise: what is w
 does not detach; systemd or a terminal keeps it.
 """
 
-import asyncio
 import sys
 
 import click
@@ -23,6 +22,7 @@ def run(config_path: str | None, observe_first: str | None, yes: bool) -> None:
     # Imported here alone: what the daemon is made of would slow every other command down.
     from gatepost.app.daemon import Daemon
     from gatepost.app.first import FirstStart
+    from gatepost.app.loop import run_loop
 
     try:
         watch = Span.parse(observe_first).us if observe_first else 0
@@ -36,4 +36,4 @@ def run(config_path: str | None, observe_first: str | None, yes: bool) -> None:
         return click.confirm(text, err=True)
 
     daemon = Daemon(config_path, FirstStart(show=lambda logs, made: replay_table.show(logs, made, 0.0), accept=accept, observe=watch))
-    sys.exit(asyncio.run(daemon.run()))
+    sys.exit(run_loop(daemon.run()))

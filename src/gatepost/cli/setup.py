@@ -13,6 +13,7 @@ from msgspec import structs
 
 from gatepost import config
 from gatepost.aid.setup import Applied, Change, Plan, added, apply
+from gatepost.aid.setup_dovecot import Dovecot, plan_dovecot
 from gatepost.aid.setup_exim import Exim, plan_exim
 from gatepost.aid.setup_postfix import Postfix, plan_postfix
 from gatepost.app.wiring import listeners
@@ -80,6 +81,23 @@ def _plan_exim(folder: str, config_path: str | None) -> Plan:
         return plan
     ours = added(Path(config_path or config.default_file()), f'[[exim]]\nlisten = "{EXIM}"\n')
     return structs.replace(plan, changes=(ours, *plan.changes), then=("systemctl reload gatepost", *plan.then))
+
+
+@setup.command()
+@folder
+@click.option("--end-penalty", is_flag=True, help="Also end Dovecot's own slowing down of guessers, which keeps rules from firing.")
+@applying
+@options.config_file
+@options.as_json
+def dovecot(folder: str, end_penalty: bool, applying: bool, config_path: str | None, as_json: bool) -> None:
+    """Have Dovecot ask before it lets a client log in, and tell how it went."""
+    file = Path(config_path) if config_path else config.default_file()
+
+    def make() -> Plan:
+        there = config.load(config_path).dovecot_policy
+        return plan_dovecot(Dovecot(folder), file, there[0] if there else None, end_penalty)
+
+    carry_out(make, applying, as_json)
 
 
 def carry_out(make: Callable[[], Plan], applying: bool, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections import Counter
+from typing import cast
 
 from gatepost.inlets.syslog_framing import Frames
 from gatepost.inlets.syslog_senders import Senders
@@ -36,8 +37,7 @@ class _Connection(asyncio.Protocol):
         """Since when a message waits for its end; 0 where none does."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
         self._streams.open.add(self)
 
     def data_received(self, data: bytes) -> None:

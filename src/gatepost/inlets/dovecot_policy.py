@@ -1,0 +1,309 @@
+"""Dovecot asks before it lets a client log in, and tells how it went.
+
+Job: listen on TCP or a unix socket, answer ``allow`` from `judge` alone, and make facts of ``report``. Promise: no answer waits for anything; three
+calls for one log-in count once; what we refused, and the server's own faults, accuse nobody; whatever a body holds, Dovecot gets an answer it
+understands. Limits: Dovecot 2.3 does not say why a log-in failed; what it does not tell at all (connections) stays the log's to tell.
+
+Dovecot's manual, "Authentication policy"; the rest of weakforced's API is handed in as ``deeds``.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import resource
+import secrets
+import socket
+import stat
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from ipaddress import ip_address
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from gatepost.core.decisions import Allow, Question, Refuse
+from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, Refused
+from gatepost.core.subjects import Client, client
+from gatepost.inlets.dovecot_policy_http import Doorman, Key, Reply
+from gatepost.pipeline.guard import Guard
+from gatepost.wire.dovecot_policy import ALLOWED, OK, Asked, Listed, answer, failure, read, read_entry
+
+KINDS = (AuthFailed, AuthSucceeded)
+"""What it is the witness for."""
+DEEDS = ("reset", "addBLEntry", "delBLEntry", "addWLEntry", "delWLEntry", "getBL", "getWL")
+"""The commands of weakforced's API that are handed on; ``ping`` needs nobody."""
+TICK = 1.0
+"""Seconds between two looks at slow connections."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds until a listener that could not open is tried again."""
+BACKLOG = 1024
+SPARE_FILES = 256
+"""File descriptors that connections leave to everything else."""
+KEY_SIZE = 16
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})")
+
+Deeds = Callable[[str, Listed, str], Awaitable[bytes]]
+"""Does what a command of weakforced's API asks for: the command, what it is about, and the address that asks. Returns the body of the answer; raises
+ValueError with the reason where it is not done."""
+
+
+class DovecotPolicySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where Dovecot asks."""
+
+    listen: Annotated[str, Meta(description="Address and port, or a socket's path.", max_length=200, examples=["127.0.0.1:4001"])] = "127.0.0.1:4001"
+    key: Annotated[
+        str, Meta(description="API key that requests must show; needed but for a socket's path.", max_length=200, pattern="^[!-~]*$")
+    ] = ""
+    mode: Annotated[str, Meta(description="Rights of a unix socket.", pattern="^0[0-7]{3}$")] = "0660"
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Names that the asking servers have in the logs, where logs of others are read too; empty: all.", max_length=1_000),
+    ] = ()
+    connections: Annotated[int, Meta(description="Connections at most.", ge=1, le=50_000)] = 1_000
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the fields do not fit each other."""
+        if self.listen.startswith("/"):
+            if len(os.fsencode(self.listen)) > 107:
+                raise ValueError("listen: a socket's path has 107 bytes at most")
+            return
+        endpoint(self.listen)
+        if len(self.key) < KEY_SIZE:
+            raise ValueError(f"key: a listener on TCP needs one of {KEY_SIZE} characters or more; gatepost setup dovecot makes one")
+
+    @property
+    def name(self) -> str:
+        """How it is told apart from others."""
+        return f"dovecot_policy:{self.listen}"
+
+
+class DovecotPolicyState(Struct, kw_only=True):
+    """How a listener is doing. Times are microseconds since 1970 UTC."""
+
+    listening: bool
+    problem: str
+    connections: int
+    requests: int
+    facts: int
+    last: dict[str, int]
+    """When each command came last."""
+    refusals: int
+    delays: int
+    dropped: dict[str, int]
+    """Connections that were ended, and requests that could not be taken, by the reason."""
+
+
+class Answers:
+    """What is answered. ``now`` is the time in microseconds, ``account`` makes names canonical, ``host`` is this host's name."""
+
+    def __init__(
+        self, guard: Guard, now: Callable[[], int], account: Callable[[str], str], deeds: Deeds | None, *, inlet: str, host: str, key: bytes
+    ) -> None:
+        self._guard, self._now, self._account, self._deeds = guard, now, account, deeds
+        self._inlet, self._host, self._key = inlet, host, key
+        self.hosts: tuple[str, ...] = ()
+        self.requests = self.facts = self.refusals = self.delays = 0
+        self.last: dict[str, int] = {}
+        self.dropped: Counter[str] = Counter()
+
+    def now(self, command: str, body: bytes, peer: str) -> Reply | None:
+        """The answer, if it needs no waiting."""
+        self.requests += 1
+        at = self.last[command if command in _KNOWN else "other"] = self._now()
+        if command == "allow" or command == "report":
+            return Reply(self._asked(command == "allow", body, peer, at))
+        if command == "ping":
+            return Reply(OK)
+        return None if command in DEEDS else Reply(failure("there is no such command"), 404)
+
+    async def later(self, command: str, body: bytes, peer: str) -> Reply:
+        """The answer of a deed."""
+        if self._deeds is None:
+            return Reply(failure("nobody here does that"), 404)
+        try:
+            return Reply(await self._deeds(command, read_entry(body), peer or "local"))
+        except ValueError as wrong:
+            return Reply(failure(str(wrong)), 400)
+
+    def _asked(self, allow: bool, body: bytes, peer: str, at: int) -> bytes:
+        try:
+            asked = read(body)
+        except ValueError:
+            self.dropped["unreadable"] += 1
+            return ALLOWED if allow else OK
+        service = asked.service
+        if service is None:
+            self.dropped["no log-in of a client"] += 1
+            return ALLOWED if allow else OK
+        try:
+            who = client(asked.remote)
+        except ValueError:
+            # Without an address there is nobody to refuse: Dovecot itself logs in somewhere, or a service hides the client.
+            self.dropped["no address"] += 1
+            return ALLOWED if allow else OK
+        name = self._account(asked.login)
+        if not allow:
+            fact = self._fact(asked, at, who, name, peer)
+            self.facts += 1
+            self._guard.hear((fact,), self._inlet, KINDS, self.hosts)
+            return OK
+        verdict = self._guard.judge(Question(at, who, service[0], "login", name))
+        if not isinstance(verdict, Allow):
+            if isinstance(verdict, Refuse):
+                self.refusals += 1
+            else:
+                self.delays += 1
+        return answer(verdict)
+
+    def _fact(self, asked: Asked, at: int, who: Client, name: str, peer: str) -> Fact:
+        """What a report tells."""
+        protocol, service = asked.service or ("imap", "imap")
+        host = self._host if not peer or ip_address(peer).is_loopback else peer
+        method, session, outcome = asked.mech, asked.session_id, asked.outcome
+        if outcome == "succeeded":
+            return AuthSucceeded(at, host, protocol, service, who, False, name, method, session)
+        if outcome == "refused":
+            return Refused(at, host, protocol, service, who, False, "login", "policy", name)
+        secret = blake2b(asked.secret.encode(), digest_size=8, key=self._key).hexdigest() if asked.secret else ""
+        return AuthFailed(at, host, protocol, service, who, outcome == "servers", name, secret, 1, method, asked.reason, session)
+
+
+_KNOWN = {"allow", "report", "ping", *DEEDS}
+
+
+class DovecotPolicyInlet:
+    """A listener."""
+
+    def __init__(
+        self,
+        settings: DovecotPolicySettings,
+        guard: Guard,
+        now: Callable[[], int],
+        account: Callable[[str], str],
+        host: str,
+        deeds: Deeds | None = None,
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self._guard = guard
+        key = guard.cursors.get(SECRETS, b"")
+        if len(key) != KEY_SIZE:
+            key = secrets.token_bytes(KEY_SIZE)
+            guard.report((), SECRETS, key)
+        self.answers = Answers(guard, now, account, deeds, inlet=self.name, host=host, key=key)
+        self.answers.hosts = settings.hosts
+        self.doorman = Doorman(self.answers, Key(settings.key), _most(settings.connections))
+        self.port = 0
+        """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
+        self._problem = ""
+        self._server: asyncio.Server | None = None
+
+    async def catch_up(self) -> None:
+        """There is nothing to catch up with: Dovecot goes on without us, and its log tells of it."""
+
+    async def run(self) -> None:
+        """Listens until it is cancelled; a listener that cannot open is tried again."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                sock = _open(self.settings)
+            except OSError as wrong:
+                self._problem = f"cannot listen: {wrong}; trying again"
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            self._problem = ""
+            await self._serve(sock)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        made = await create(self.doorman, sock=sock, backlog=BACKLOG)
+        self._server = made
+        self.port = 0 if sock.family == socket.AF_UNIX else sock.getsockname()[1]
+        try:
+            while True:
+                await asyncio.sleep(TICK)
+                self.doorman.sweep()
+        finally:
+            self._server = None
+            made.close()
+            self.doorman.close()
+            if sock.family == socket.AF_UNIX:
+                with contextlib.suppress(OSError):
+                    os.unlink(self.settings.listen)
+            self._guard.stopped(self.name)
+
+    def state(self) -> DovecotPolicyState:
+        """How it is doing."""
+        answers, doorman = self.answers, self.doorman
+        dropped = answers.dropped + doorman.dropped
+        problem = self._problem
+        if not problem and doorman.dropped["wrong key"]:
+            problem = "somebody asks with a wrong API key, and gets no answer: is it the same in Dovecot's auth_policy_server_api_header?"
+        return DovecotPolicyState(
+            listening=self._server is not None,
+            problem=problem,
+            connections=len(doorman.open),
+            requests=answers.requests,
+            facts=answers.facts,
+            last=dict(answers.last),
+            refusals=answers.refusals,
+            delays=answers.delays,
+            dropped=dict(dropped),
+        )
+
+
+SECRETS = "dovecot_policy"
+"""Under which name the key of the secrets' hashes is stored, among the inlets' cursors: it is this installation's, and outlives restarts."""
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Address and port. Raises ValueError."""
+    found = _HOST_PORT.fullmatch(text)
+    if found is None or int(found[3]) > 65_535:
+        raise ValueError(f"listen: {text!r} is no address and port, nor a path; write 127.0.0.1:4001, [::1]:4001 or /run/gatepost/dovecot")
+    return str(ip_address(found[1] or found[2])), int(found[3])
+
+
+def _most(wanted: int) -> int:
+    """How many connections there may be: the limit of open files is raised as far as this process may, and bounds them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = wanted + SPARE_FILES
+    if soft < need:
+        soft = min(need, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(wanted, soft - SPARE_FILES))
+
+
+def _open(settings: DovecotPolicySettings) -> socket.socket:
+    """The socket that it listens on. Raises OSError."""
+    if settings.listen.startswith("/"):
+        return _unix(settings.listen, int(settings.mode, 8))
+    host, port = endpoint(settings.listen)
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _unix(path: str, mode: int) -> socket.socket:
+    """A socket at a path; one that was left behind is replaced. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        os.chmod(path, mode)
+    except OSError:
+        sock.close()
+        raise
+    return sock
