@@ -81,9 +81,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def warnings(self) -> list[str]:
         """What is allowed, and yet probably not meant."""
+        found = []
         if self.journal.follow == "yes" and self.logfile:
-            return [f'[journal] follow = "yes" beside [[logfile]] {self.logfile[0].path}: a mail daemon whose lines are in both is counted twice']
-        return []
+            said = "a mail daemon whose lines are in both is counted twice"
+            found.append(f'[journal] follow = "yes" beside [[logfile]] {self.logfile[0].path}: {said}')
+        policy = [each for each in self.postfix_policy if each.context in ("", "data")]
+        for each in self.milter:
+            if "message_accepted" in each.counts and any(not (each.hosts and other.hosts) or set(each.hosts) & set(other.hosts) for other in policy):
+                said = "a message that Postfix tells to both is counted twice; take message_accepted out of counts"
+                found.append(f"[[milter]] {each.listen} beside [[postfix_policy]] {policy[0].listen}: {said}")
+        return found
 
 
 class Paths(NamedTuple):

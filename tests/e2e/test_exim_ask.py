@@ -189,6 +189,15 @@ def test_messages_and_bounces_have_their_account(asked: Asked) -> None:
     assert (asked.guard.counted("message_accepted"), asked.guard.counted("message_bounced")) == (before[0] + 1, before[1] + 1)
 
 
+def test_an_alert_has_the_accounts_next_messages_wait(asked: Asked) -> None:
+    asked.guard.rules()
+    fields = ("--field", "counts=recipients", "--field", "by=account", "--on", "smtp", "--action", "alert")
+    asked.guard.cli("rules", "set", "watch", *fields, "--threshold", "4", "--window", "60s", "--for", "60s")
+    sends = [*auth_commands(*ALICE), *message(b"alice@example.org", [BOB, b"carol@example.org"])]
+    assert [asked.place.at("192.0.2.55").talk(sends, PORT)[-1] for _ in range(3)] == [250] * 3
+    wait_until(lambda: asked.host.machine.run("exim4", "-bp").count("frozen") == 2, 15, "two messages are frozen")
+
+
 def test_what_exim_refuses_itself_it_still_refuses_in_its_own_words(asked: Asked) -> None:
     asked.guard.rules()
     with asked.place.at("192.0.2.61").greeted(PORT) as wire:

@@ -95,6 +95,17 @@ def test_an_account_is_held_at_the_message_that_is_too_much(place: Place, guard:
     assert ("spammer", "smtp", "alice@example.org from 192.0.2.31") in guard.blocks()
 
 
+def test_an_alert_has_the_accounts_next_messages_wait(place: Place, guard: Live) -> None:
+    guard.rules()
+    fields = ("--field", "counts=recipients", "--field", "by=account", "--on", "smtp", "--action", "alert")
+    guard.cli("rules", "set", "watch", *fields, "--threshold", "4", "--window", "60s", "--for", "60s")
+    sends = [*auth_commands(*ALICE), *message(b"alice@example.org", [BOB, b"carol@example.org"])]
+    assert [place.at("192.0.2.35").talk(sends, PORT)[-1] for _ in range(3)] == [250] * 3
+    queue = machine(place).run("postqueue", "-j")
+    assert queue.count('"queue_name": "hold"') == 2
+    machine(place).run("postsuper", "-d", "ALL")
+
+
 def test_refused_recipients_are_counted_where_that_is_wanted(place: Place, guard: Live) -> None:
     guard.configure(CONFIG.replace('8096"\n', '8096"\ncounts = ["connected", "rejected", "session_ended"]\n', 1))
     guard.tell(signal.SIGHUP)

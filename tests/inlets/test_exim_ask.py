@@ -95,6 +95,19 @@ def test_relaying_is_granted_for_the_box_and_nothing_else() -> None:
     asking(inlet, doing)
 
 
+def test_an_alert_about_messages_has_them_wait() -> None:
+    for hold in (True, False):
+        guard = Made(rule("recipients", 4, by="account", action="alert"))
+        inlet = made(guard, hold=hold)
+
+        async def doing(inlet: EximInlet = inlet, hold: bool = hold) -> None:
+            answers = [await ask(inlet, f"data {CLIENT} account64={BOB} recipients=3\n") for _ in range(3)]
+            assert answers == ["ok", "hold", "hold"] if hold else ["ok"] * 3
+            assert await ask(inlet, f"rcpt {CLIENT} account64={BOB}\n") == "ok"
+
+        asking(inlet, doing)
+
+
 def test_a_delay_is_told_in_whole_seconds() -> None:
     guard = Made(rule("connected", 1, action="delay", delay=Span(1_500_000)))
     inlet = made(guard)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gatepost.core.access import Entry
-from gatepost.core.facts import Connected, MessageAccepted, Refused, Rejected, SessionEnded
+from gatepost.core.facts import AuthFailed, Connected, MessageAccepted, Refused, Rejected, SessionEnded
 from gatepost.core.spans import Span
 from gatepost.core.subjects import account, client
 from gatepost.inlets import asked
@@ -131,25 +131,15 @@ def test_who_is_denied_is_told_so_and_who_comes_from_a_program_is_not_asked_abou
     assert len(guard.of(Connected)) == 1
 
 
-@pytest.mark.parametrize(
-    ("settings", "answer"),
-    [
-        ({}, b"y451 4.7.0 Not now, try again later\0"),
-        ({"refused_messages": "reject"}, b"y554 5.7.1 Message refused\0"),
-        ({"refused_messages": "quarantine"}, b"qheld by Gatepost\0"),
-    ],
-)
-def test_an_account_that_sends_too_much_is_stopped_at_the_message_that_does_it(settings: dict[str, Any], answer: bytes) -> None:
+def test_an_account_that_sends_too_much_is_stopped_at_the_message_that_does_it() -> None:
     guard = Made(rule("recipients", 4, by="account"))
-    inlet = made(guard, **settings)
+    inlet = made(guard)
 
     async def doing() -> None:
         one = await server(inlet)
         await one.ask(connect())
         assert await deliver(one, 3) == CONTINUE
-        assert await deliver(one, 3) == answer
-        if answer.startswith(b"q"):
-            assert await one.answer() == CONTINUE
+        assert await deliver(one, 3) == b"y451 4.7.0 Not now, try again later\0"
         other = await server(inlet)
         await other.ask(connect(b"192.0.2.9"))
         assert await other.ask(*MESSAGE) == b"y450 4.7.0 Not now, try again later\0"
@@ -157,6 +147,38 @@ def test_an_account_that_sends_too_much_is_stopped_at_the_message_that_does_it(s
 
     asking(inlet, doing)
     assert [each.recipients for each in guard.of(MessageAccepted)] == [3, 3]
+
+
+@pytest.mark.parametrize(("hold", "actions"), [(True, 0x1FF), (False, 0x1FF), (True, 0x1F)])
+def test_an_alert_about_messages_has_them_wait_where_the_server_can(hold: bool, actions: int) -> None:
+    guard = Made(rule("recipients", 4, by="account", action="alert"))
+    inlet = made(guard, hold=hold)
+
+    async def doing() -> None:
+        one = Server(await connected(inlet))
+        await one.ask(offer(6, actions))
+        await one.ask(connect())
+        assert await deliver(one, 3) == CONTINUE
+        for _ in range(2):
+            answer = await deliver(one, 3)
+            assert answer == (b"qheld by Gatepost\0" if hold and actions & 0x20 else CONTINUE)
+            assert answer == CONTINUE or await one.answer() == CONTINUE
+
+    asking(inlet, doing)
+
+
+def test_a_hold_of_log_ins_is_for_who_has_logged_in() -> None:
+    guard = Made(rule("auth_failed", 1, scope="logins", on=("imap", "smtp")))
+    inlet = made(guard)
+    guard.guard.order.report(AuthFailed(now(), "mx1", "imap", "imap", client("192.0.2.7")))
+
+    async def doing() -> None:
+        one = await server(inlet)
+        assert await one.ask(connect()) == CONTINUE
+        assert await one.ask(*MESSAGE) == b"y450 4.7.0 Not now, try again later\0"
+        assert await one.ask(packed(b"M", b"<a@b>\0")) == CONTINUE
+
+    asking(inlet, doing)
 
 
 def test_recipients_that_the_server_refuses_are_told_where_that_is_wanted() -> None:

@@ -80,6 +80,10 @@ gatepost_data:
     acl = acl_check_data
   require
     acl = gatepost_ask data
+  # Mail of an account that an alert rule caught waits: exim -bp shows it, exim -Mt lets it go.
+  warn
+    condition = ${if eq{$acl_c_gatepost}{hold}}
+    control = freeze
   accept
 
 """

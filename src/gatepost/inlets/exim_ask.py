@@ -7,7 +7,12 @@ goes on while we are away is the fallback text of the ``readsocket``.
 """
 
 from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Annotated
 
+from msgspec import Meta
+
+from gatepost.core.access import Entry
 from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.facts import AnyFact, AuthFailed, Connected, MessageAccepted, MessageBounced, Refused
 from gatepost.core.subjects import Client, client
@@ -32,10 +37,17 @@ SECOND = 1_000_000
 class EximSettings(AskedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A listener for Exim's questions."""
 
+    hold: Annotated[bool, Meta(description="Messages of an account that an alert rule about messages caught are frozen in Exim's queue.")] = True
+
     @property
     def name(self) -> str:
         """How it is told apart from others."""
         return f"exim:{self.listen}"
+
+
+def _within(entry: Entry | None, of: Client) -> bool:
+    """Whether an address lies within an entry's own prefix: looked at here once more, since an open relay is a disaster."""
+    return entry is not None and entry.verb == "allow" and not entry.name and any(ip_address(of) in net for net in entry.networks)
 
 
 class _Question(Asked):
@@ -104,7 +116,10 @@ class EximInlet:
         if asked.verb == "bounced" and fact is not None:
             self._guard.hear([fact], self.name, hosts=self.settings.hosts)
             return wire.OK
-        question = Question(at, who, "smtp", STAGES[asked.verb], self._account(asked.account))
+        name = self._account(asked.account)
+        # Who has logged in is asked about as one who logs in: a hold of log-ins alone is for him too.
+        stage = "login" if name and asked.verb == "rcpt" else STAGES[asked.verb]
+        question = Question(at, who, "smtp", stage, name)
         guard, hosts = self._guard, self.settings.hosts
         verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         return self._say(asked, question, verdict)
@@ -136,7 +151,13 @@ class EximInlet:
             return wire.deny("Access denied") if verdict.entry is not None else wire.defer("Not now, try again later")
         if isinstance(verdict, Delay):
             return wire.wait(min(-(-verdict.us // SECOND), 30))
-        return wire.RELAY if asked.verb == "relay" and verdict.grants_relay else wire.OK
+        if asked.verb == "relay" and verdict.grants_relay and _within(verdict.entry, question.client):
+            return wire.RELAY
+        return wire.HOLD if asked.verb == "data" and self._holds(question.account, question.at) else wire.OK
+
+    def _holds(self, account: str, at: int) -> bool:
+        """Whether an account's messages are to wait until somebody has looked at them."""
+        return bool(account) and self.settings.hold and self._guard.standing.alerted(account, at) is not None
 
     def state(self) -> AskedState:
         """How it is doing."""

@@ -37,9 +37,7 @@ class MilterSettings(AskedSettings, frozen=True, kw_only=True, forbid_unknown_fi
         tuple[Witnessed, ...],
         Meta(description="What is counted from here; the same in this server's log is evidence only. rejected, session_ended: where no log is read."),
     ] = ("connected", "message_accepted")
-    refused_messages: Annotated[
-        Literal["defer", "reject", "quarantine"], Meta(description="What a held account's or client's message gets at its end; quarantine: HOLD.")
-    ] = "defer"
+    hold: Annotated[bool, Meta(description="Messages of an account that an alert rule about messages caught go to the server's hold queue.")] = True
 
     @property
     def name(self) -> str:
@@ -161,14 +159,19 @@ class _Session(Asked):
     def _mail(self, event: wire.Mail) -> tuple[Verdict | None, bytes]:
         self._account = self._inlet.account(event.account)
         self._size, self._recipients = event.size, 0
-        verdict = self._ask("message")
+        verdict = self._ask(self._stage)
         return verdict, _refusal(verdict, 450) if isinstance(verdict, Refuse) else wire.CONTINUE
+
+    @property
+    def _stage(self) -> QuestionStage:
+        """Who has logged in is asked about as one who logs in: a hold of log-ins alone is for him too."""
+        return "login" if self._account else "message"
 
     def _recipient(self, event: wire.Recipient) -> tuple[Verdict | None, bytes]:
         if event.code:
             self._rejected(event)
             return None, wire.CONTINUE
-        verdict = self._ask("message")
+        verdict = self._ask(self._stage)
         if isinstance(verdict, Refuse):
             return verdict, _refusal(verdict, 450)
         self._recipients += 1
@@ -186,13 +189,10 @@ class _Session(Asked):
     def _end(self, event: wire.End) -> tuple[Verdict | None, bytes]:
         fact = self._fact(MessageAccepted, self._account, max(self._recipients, 1), event.size or self._size)
         verdict = self._ask("message", fact)
-        if not isinstance(verdict, Refuse):
-            self._messages += 1
-            return verdict, wire.CONTINUE
-        what = self._inlet.settings.refused_messages
-        if what == "quarantine" and self._quarantine and verdict.entry is None:
-            return verdict, wire.quarantine("held by Gatepost")
-        return verdict, wire.reply("554 5.7.1 Message refused") if what == "reject" else _refusal(verdict, 451)
+        if isinstance(verdict, Refuse):
+            return verdict, _refusal(verdict, 451)
+        self._messages += 1
+        return verdict, wire.quarantine("held by Gatepost") if self._quarantine and self._inlet.holds(self._account) else wire.CONTINUE
 
     def _pass(self, event: wire.Event) -> tuple[Verdict | None, bytes]:
         return None, wire.CONTINUE
@@ -259,6 +259,10 @@ class MilterInlet:
         verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
         self._refusals += isinstance(verdict, Refuse)
         return verdict
+
+    def holds(self, account: str) -> bool:
+        """Whether an account's messages are to wait until somebody has looked at them."""
+        return bool(account) and self.settings.hold and self._guard.standing.alerted(account, self.now()) is not None
 
     def witness(self, kinds: Sequence[type[Fact]]) -> None:
         """From now on these kinds are told by this inlet, until it stops."""

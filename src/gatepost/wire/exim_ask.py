@@ -5,8 +5,8 @@ the bytes gives the same; a line that is no question gives one reason, and nothi
 answer to the end of the stream.
 
 A question is a word and fields, ``connect client=192.0.2.7 port=25``, ended by a newline. What a client chose comes in base64 (RFC 4648, 4), in
-fields whose names end in ``64``. Fields that are not known here are passed over. An answer is ``ok``, ``relay``, ``deny WORDS``, ``defer WORDS``
-or ``wait SECONDS``, without a newline: some versions of Exim would leave it in the text that ACLs compare.
+fields whose names end in ``64``. Fields that are not known here are passed over. An answer is ``ok``, ``relay``, ``hold``, ``deny WORDS``,
+``defer WORDS`` or ``wait SECONDS``, without a newline: some versions of Exim would leave it in the text that ACLs compare.
 """
 
 import binascii
@@ -20,7 +20,7 @@ LONGEST = 4_096
 Verb = Literal["connect", "auth", "rcpt", "relay", "data", "failed", "bounced"]
 VERBS: frozenset[str] = frozenset(get_args(Verb))
 
-OK, RELAY = b"ok", b"relay"
+OK, RELAY, HOLD = b"ok", b"relay", b"hold"
 
 
 class Ask(Struct, frozen=True, gc=False):
