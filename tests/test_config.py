@@ -189,5 +189,5 @@ def test_messages_that_two_listeners_tell_of_are_warned_of(tmp_path: Path) -> No
     (said,) = load(str(write(tmp_path / "a.toml", both))).warnings()
     assert "take message_accepted out of counts" in said
     for spared in (both + 'counts = ["connected"]\n', both + 'hosts = ["mx1"]\n[[postfix_policy]]\nlisten = "127.0.0.1:3"\n'):
-        found = load(str(write(tmp_path / "b.toml", spared.replace('127.0.0.1:1"', '127.0.0.1:1"\nhosts = ["mx2"]').replace(":3", ':3"\ncontext = "relay'))))
-        assert found.warnings() == []
+        text = spared.replace(':1"', ':1"\nhosts = ["mx2"]').replace(':3"', ':3"\ncontext = "relay"')
+        assert load(str(write(tmp_path / "b.toml", text))).warnings() == []

@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import uvloop
+
 from gatepost.core.access import Entry
 from gatepost.core.engine import Engine
 from gatepost.core.facts import Fact
@@ -31,6 +33,11 @@ def rule(counts: str, threshold: int, **more: Any) -> Rule:
     """A rule that blocks a client for a while."""
     fields = {"name": f"too-many-{counts.replace('_', '-')}", "on": ("smtp",), "window": Span(10 * MINUTE), "hold_for": Span(10 * MINUTE)}
     return Rule(counts=counts, threshold=threshold, **(fields | more))  # type: ignore[arg-type]
+
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+chosen_loop = "asyncio"
+"""The loop on which inlets run now."""
 
 
 class Made:
@@ -71,7 +78,7 @@ def asking(inlet: MilterInlet | EximInlet, doing: Callable[[], Coroutine[Any, An
             while OPEN:
                 await _closed(OPEN.pop())
 
-    running(inlet, listening)
+    running(inlet, listening, LOOPS[chosen_loop])
 
 
 OPEN: list[asyncio.StreamWriter] = []

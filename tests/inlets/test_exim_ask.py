@@ -13,11 +13,17 @@ from gatepost.core.spans import Span
 from gatepost.core.subjects import account
 from gatepost.inlets import asked
 from gatepost.inlets.exim_ask import EximInlet, EximSettings
-from tests.inlets.asking import Made, asking, connected, now, rule
+from tests.inlets import asking as how
+from tests.inlets.asking import LOOPS, Made, asking, connected, now, rule
 from tests.inlets.following import until
 
 BOB = base64.b64encode(b"Bob").decode()
 CLIENT = "client=192.0.2.7 port=587 host=mx1.example.org"
+
+
+@pytest.fixture(autouse=True, params=LOOPS)
+def _loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(how, "chosen_loop", request.param)
 
 
 def made(guard: Made, **settings: Any) -> EximInlet:

@@ -15,7 +15,8 @@ from gatepost.core.spans import Span
 from gatepost.core.subjects import account, client
 from gatepost.inlets import asked
 from gatepost.inlets.milter import MilterInlet, MilterSettings
-from tests.inlets.asking import Made, asking, connected, now, rule
+from tests.inlets import asking as how
+from tests.inlets.asking import LOOPS, Made, asking, connected, now, rule
 from tests.inlets.following import until
 from tests.inlets.listening import running
 from tests.wire.test_milter import connect, macros, offer, packed
@@ -23,6 +24,11 @@ from tests.wire.test_milter import connect, macros, offer, packed
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 ALL = ("connected", "message_accepted", "rejected", "session_ended")
 CONTINUE, LATER = b"c", b"y421 4.7.0 Not now, try again later\0"
+
+
+@pytest.fixture(autouse=True, params=LOOPS)
+def _loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(how, "chosen_loop", request.param)
 
 
 def made(guard: Made, **settings: Any) -> MilterInlet:
@@ -334,7 +340,7 @@ def test_a_unix_socket_has_its_rights_and_goes_with_the_inlet(tmp_path: Path) ->
         one.writer.close()
         await one.writer.wait_closed()
 
-    running(inlet, doing)
+    running(inlet, doing, LOOPS[how.chosen_loop])
     assert not path.exists()
 
 
