@@ -120,6 +120,7 @@ def test_a_delay_is_told_in_whole_seconds() -> None:
 
     async def doing() -> None:
         assert await ask(inlet, f"connect {CLIENT}\n") == "wait 2"
+        assert await ask(inlet, f"rcpt {CLIENT}\n") == "ok"
 
     asking(inlet, doing)
 

@@ -208,19 +208,23 @@ def test_recipients_that_the_server_refuses_are_told_where_that_is_wanted() -> N
 
 def test_a_delay_holds_the_answer_back_and_the_questions_behind_it() -> None:
     guard = Made(rule("connected", 2, action="delay", delay=Span(1_000_000)))
-    inlet = made(guard)
+    inlet = made(guard, delays=1)
 
     async def doing() -> None:
         one = await server(inlet)
         assert await one.ask(connect()) == CONTINUE
-        one.send(packed(b"K"), connect(), *MESSAGE, packed(b"K"), connect(b"192.0.2.8"))
+        one.send(packed(b"K"), connect(), *MESSAGE, packed(b"R", b"<c@d>\0"), packed(b"K"), connect(b"192.0.2.8"))
         began = asyncio.get_running_loop().time()
-        assert [await one.answer() for _ in range(3)] == [CONTINUE] * 3
-        assert asyncio.get_running_loop().time() - began >= 2  # connect and sender
         two = await server(inlet)
-        two.send(connect())
+        await until(lambda: inlet.delayed == 1)
+        assert await two.ask(connect()) == CONTINUE  # one waits already
+        assert inlet.delayed == 1
+        assert [await one.answer() for _ in range(4)] == [CONTINUE] * 4
+        assert asyncio.get_running_loop().time() - began >= 2  # connection and sender, not the recipient
+        two.send(packed(b"K"), connect())
+        await until(lambda: inlet.delayed == 1)
         two.writer.close()  # gives up meanwhile
-        await until(lambda: len(inlet.door.open) == 1)
+        await until(lambda: inlet.delayed == 0)
 
     asking(inlet, doing)
 

@@ -32,6 +32,10 @@ SERVICES = {"465": "submissions", "587": "submission"}
 LONG = 255
 """Characters of a recipient that are kept."""
 SECOND = 1_000_000
+DELAYED: tuple[wire.Verb, ...] = ("connect", "auth", "data")
+"""When a client is delayed: not at each recipient, which would keep Exim's process for long."""
+LONGEST_DELAY = 30
+"""Seconds."""
 
 
 class EximSettings(AskedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,7 +154,7 @@ class EximInlet:
             self._guard.hear([told], self.name, ())
             return wire.deny("Access denied") if verdict.entry is not None else wire.defer("Not now, try again later")
         if isinstance(verdict, Delay):
-            return wire.wait(min(-(-verdict.us // SECOND), 30))
+            return wire.wait(min(-(-verdict.us // SECOND), LONGEST_DELAY)) if asked.verb in DELAYED else wire.OK
         if asked.verb == "relay" and verdict.grants_relay and _within(verdict.entry, question.client):
             return wire.RELAY
         return wire.HOLD if asked.verb == "data" and self._holds(question.account, question.at) else wire.OK

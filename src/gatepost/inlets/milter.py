@@ -7,10 +7,11 @@ relaying. Whether mail goes on while we are away is the server's ``milter_defaul
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.facts import AnyFact, Connected, Fact, MessageAccepted, Refused, Rejected, SessionEnded
@@ -37,6 +38,9 @@ class MilterSettings(AskedSettings, frozen=True, kw_only=True, forbid_unknown_fi
         tuple[Witnessed, ...],
         Meta(description="What is counted from here; the same in this server's log is evidence only. rejected, session_ended: where no log is read."),
     ] = ("connected", "message_accepted")
+    delays: Annotated[
+        int, Meta(description="Clients that are delayed at the same time, at most: each takes a process of the server's.", ge=0, le=1_000)
+    ] = 30
     hold: Annotated[bool, Meta(description="Messages of an account that an alert rule about messages caught go to the server's hold queue.")] = True
 
     @property
@@ -57,7 +61,7 @@ class _Session(Asked):
         super().__init__(door)
         self._inlet = inlet
         self._talk = wire.Conversation(wants_refused=bool({"rejected", "session_ended"} & set(inlet.settings.counts)))
-        self._events: list[wire.Event] = []
+        self._events: deque[wire.Event] = deque()
         self._later: asyncio.TimerHandle | None = None
         self._quarantine = False
         self._kinds: tuple[type[Fact], ...] = ()
@@ -83,12 +87,12 @@ class _Session(Asked):
 
     def _go_on(self) -> None:
         """Answers what was asked, in its order, until an answer is to be delayed."""
-        self._later = None
         answers = b""
         while self._events:
-            event = self._events.pop(0)
+            event = self._events.popleft()
             verdict, answer = HANDLERS[type(event)](self, event)
-            if isinstance(verdict, Delay):
+            # Once at a connection and once a message: a delay of each recipient would keep the server's process for long.
+            if isinstance(verdict, Delay) and isinstance(event, wire.Connect | wire.Mail) and self._inlet.delayed < self._inlet.settings.delays:
                 self._wait(min(verdict.us / 1e6, LONGEST_DELAY), answer)
                 break
             answers += answer
@@ -102,6 +106,8 @@ class _Session(Asked):
         """Answers later; the server, which waits for this one, has no other question."""
 
         def over() -> None:
+            self._inlet.delayed -= 1
+            self._later = None
             if self.transport is not None and not self.transport.is_closing():
                 self.transport.write(answer)
                 self.transport.resume_reading()
@@ -109,12 +115,14 @@ class _Session(Asked):
 
         if self.transport is not None:
             self.transport.pause_reading()
+            self._inlet.delayed += 1
             self._later = asyncio.get_running_loop().call_later(seconds, over)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         if self._later is not None:
             self._later.cancel()
+            self._inlet.delayed -= 1
         self._end_session()
 
     # --- asking the guard
@@ -184,7 +192,7 @@ class _Session(Asked):
         self._fault |= why != "unknown_user" and temporary(event.code, status)
         fact = self._fact(Rejected, "rcpt", event.code, why, self._account, event.recipient[:LONG])
         if fact is not None:
-            self._inlet.tell(fact)
+            self._inlet.tell(structs.replace(fact, evidence_only=True) if why == "busy" else fact)
 
     def _end(self, event: wire.End) -> tuple[Verdict | None, bytes]:
         fact = self._fact(MessageAccepted, self._account, max(self._recipients, 1), event.size or self._size)
@@ -237,6 +245,8 @@ class MilterInlet:
         self.counts = tuple(KINDS[each] for each in settings.counts)
         self._guard = guard
         self.door = Door(settings, lambda door: _Session(door, self))
+        self.delayed = 0
+        """Answers that are held back now."""
         self._requests = self._refusals = self._facts = 0
         self._last: dict[str, int] = {}
 
