@@ -119,16 +119,20 @@ class Live:
         """Sends it a signal."""
         os.kill(self.pid, number)
 
+    def go_on(self) -> None:
+        """Lets it go on after SIGSTOP, and what entered its namespaces, which stops when it does."""
+        assert self._process is not None
+        self.tell(signal.SIGCONT)
+        os.kill(self._process.pid, signal.SIGCONT)
+
     @contextlib.contextmanager
     def hung(self) -> Iterator[None]:
-        """It stands still meanwhile, as when it hangs. nsenter stops with its child, and must be woken too."""
+        """It stands still meanwhile, as when it hangs."""
         self.tell(signal.SIGSTOP)
         try:
             yield
         finally:
-            self.tell(signal.SIGCONT)
-            assert self._process is not None
-            self._process.send_signal(signal.SIGCONT)
+            self.go_on()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it; returns its exit code."""
