@@ -42,7 +42,8 @@ def test_lines_that_are_missing_and_lines_that_are_there(tmp_path: Path, monkeyp
     assert (missing.verdict, relaying.verdict) == ("bad", "well")
     assert "gatepost setup postfix" in missing.cure
     assert "mynetworks (192.0.2.0/24 127.0.0.0/8)" in relaying.said
-    for change in setup_postfix.plan_postfix(looked_at.Postfix(), dict.fromkeys(("access", "relay", "data"), "127.0.0.1:8094")).changes:
+    server = setup_postfix.Postfix(str(tmp_path), lambda command: None)
+    for change in setup_postfix.plan_postfix(server, dict.fromkeys(("access", "relay", "data"), "127.0.0.1:8094")).changes:
         Path(change.path).write_text(change.after)
     assert [each.verdict for each in look()] == ["well", "well"]
 
