@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatepost.aid.setup import Change, Plan, added, read
+from gatepost.aid.setup import Change, Plan, added, near, read
 from gatepost.core.faults import BadInputError
 
 FOLDER = "/etc/exim4"
@@ -119,7 +119,7 @@ class Exim:
 
 def plan_exim(server: Exim, listen: str) -> Plan:
     """What is missing so that Exim asks Gatepost, which listens on a path or an address and port. Raises BadInputError."""
-    where = listen if listen.startswith("/") else f"inet:{listen}"
+    where = listen if listen.startswith("/") else f"inet:{near(listen)}"
     main = MAIN.format(where=where)
     others = ((path.name, _OURS.sub("", read(path))) for path in server.main_files())
     taken = {(file, name) for file, text in others for name, value in TAKEN.findall(text) if value not in DEFAULTS}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from gatepost import config
 from gatepost.admin.desk import Wired
+from gatepost.aid.setup import near
 from gatepost.aid.setup_exim import Exim, plan_exim
 from gatepost.aid.setup_postfix import CONTEXTS, Postfix, plan_postfix
 from gatepost.core.faults import BadInputError
@@ -27,6 +28,7 @@ def listeners(settings: Sequence[PostfixPolicySettings]) -> dict[str, str]:
 
 def wiring(settings: Callable[[], config.Settings]) -> Callable[[], Sequence[Wired]]:
     """Looks at the mail servers that are to ask."""
+
     def look() -> list[Wired]:
         there = settings()
         return [*_postfix(there), *_milter(there), *_exim(there)]
@@ -63,13 +65,13 @@ def _milter(settings: config.Settings) -> Iterator[Wired]:
             server = Postfix()
         except BadInputError:
             return
-        where = f"unix:{each.listen}" if each.listen.startswith("/") else f"inet:{each.listen}"
+        where = f"unix:{each.listen}" if each.listen.startswith("/") else f"inet:{near(each.listen)}"
         milters = server.value("smtpd_milters")
         cure = "docs/milter.md has the line for main.cf"
         if where not in milters:
             yield Wired(what="milter", verdict="bad", said=f"{where} is not among smtpd_milters in main.cf: Postfix does not ask", cure=cure)
         elif "default_action=accept" not in milters.replace(" ", "") and server.value("milter_default_action") != "accept":
-            yield Wired(what="milter", verdict="bad", said="milter_default_action is not accept: mail stops while we are away", cure=cure)
+            yield Wired(what="milter", verdict="look", said="milter_default_action is not accept: mail stops while we are away", cure=cure)
         else:
             yield Wired(what="milter", verdict="well", said="smtpd_milters has it, and Postfix goes on without it")
 
