@@ -296,6 +296,20 @@ def test_strangers_and_too_many_are_sent_away() -> None:
     assert (few.state().dropped, closed.state().dropped) == ({"too many connections": 1}, {"stranger": 1})
 
 
+def test_a_thousand_connections_are_kept_and_answered() -> None:
+    guard = Made()
+    guard.engine.set_rules(())
+    inlet = made(guard)
+
+    async def doing() -> None:
+        found = [await server(inlet) for _ in range(1_000)]
+        assert inlet.state().connections == 1_000
+        assert {await each.ask(connect()) for each in found} == {CONTINUE}
+
+    asking(inlet, doing)
+    assert inlet.state().dropped == {}
+
+
 def test_a_server_that_does_not_read_its_answers_waits_itself() -> None:
     guard = Made()
     guard.engine.set_rules(())
