@@ -60,6 +60,7 @@ def source_of(guard: Live) -> dict[str, object]:
 
 def test_the_nth_connection_is_refused_at_the_greeting_and_others_go_on(place: Place, guard: Live) -> None:
     guard.rules(dos=(6, "60s", "60s"))
+    before = guard.counted("message_accepted")
     flooder = "192.0.2.11"
     # The log tells of each connection too: were both counted, the third would be refused.
     assert [greeting(place, flooder) for _ in range(7)] == [220] * 5 + [421] * 2
@@ -67,6 +68,7 @@ def test_the_nth_connection_is_refused_at_the_greeting_and_others_go_on(place: P
     assert greeting(place, "192.0.2.12") == 220
     assert place.at("192.0.2.12").talk(message(FRIEND, [BOB]), PORT)[-1] == 250
     guard.quiet()
+    assert guard.counted("message_accepted") == before + 1
     witnesses = {(each["kind"], each["inlet"]) for each in guard.status()["witnesses"]}
     assert {("connected", "milter:127.0.0.1:8096"), ("message_accepted", "milter:127.0.0.1:8096")} <= witnesses
     assert source_of(guard)["problem"] == ""

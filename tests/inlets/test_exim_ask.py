@@ -59,6 +59,8 @@ def test_what_is_asked_is_reported() -> None:
         assert await ask(inlet, f"bounced {CLIENT} account64={BOB} recipient64={BOB}\n") == "ok"
         assert await ask(inlet, "connect client= port=\n") == "ok"
 
+        assert await ask(inlet, f"data {CLIENT} account64= recipients=3 size=500\n") == "ok"  # a stranger's: the log tells of it
+
     asking(inlet, doing)
     assert guard.kinds() == ["Connected", "Connected", "AuthFailed", "MessageAccepted", "MessageBounced"]
     first = guard.of(Connected)[0]
@@ -67,7 +69,7 @@ def test_what_is_asked_is_reported() -> None:
     (message,) = guard.of(MessageAccepted)
     assert (message.recipients, message.size) == (3, 500)
     assert inlet.state().dropped == {"no address": 1}
-    assert inlet.state().requests == 8
+    assert inlet.state().requests == 9
 
 
 def test_the_nth_failed_log_in_is_the_last() -> None:

@@ -155,6 +155,19 @@ def test_an_account_that_sends_too_much_is_stopped_at_the_message_that_does_it()
     assert [each.recipients for each in guard.of(MessageAccepted)] == [3, 3]
 
 
+def test_a_strangers_message_is_left_to_the_log() -> None:
+    guard = Made()
+    inlet = made(guard)
+
+    async def doing() -> None:
+        one = await server(inlet)
+        for packets in (connect(), packed(b"M", b"<a@b>\0"), packed(b"R", b"<c@d>\0"), packed(b"E")):
+            assert await one.ask(packets) == CONTINUE
+
+    asking(inlet, doing)
+    assert guard.kinds() == ["Connected"]
+
+
 @pytest.mark.parametrize(("hold", "actions"), [(True, 0x1FF), (False, 0x1FF), (True, 0x1F)])
 def test_an_alert_about_messages_has_them_wait_where_the_server_can(hold: bool, actions: int) -> None:
     guard = Made(rule("recipients", 4, by="account", action="alert"))

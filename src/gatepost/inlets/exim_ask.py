@@ -136,7 +136,7 @@ class EximInlet:
             return Connected(at, host, "smtp", service, who)
         if asked.verb == "failed":
             return AuthFailed(at, host, "smtp", service, who, False, name, reason="password")
-        if asked.verb == "data":
+        if asked.verb == "data" and name:  # of a stranger's message the log is the witness
             return MessageAccepted(at, host, "smtp", service, who, False, name, max(asked.recipients, 1), asked.size)
         if asked.verb == "bounced":
             return MessageBounced(at, host, "smtp", service, who, False, name, asked.recipient[:LONG])

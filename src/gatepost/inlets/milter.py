@@ -195,7 +195,9 @@ class _Session(Asked):
             self._inlet.tell(structs.replace(fact, evidence_only=True) if why == "busy" else fact)
 
     def _end(self, event: wire.End) -> tuple[Verdict | None, bytes]:
-        fact = self._fact(MessageAccepted, self._account, max(self._recipients, 1), event.size or self._size)
+        size = event.size or self._size
+        # Of a stranger's message the log is the witness: it knows whether another filter refused it after us.
+        fact = self._fact(MessageAccepted, self._account, max(self._recipients, 1), size) if self._account else None
         verdict = self._ask("message", fact)
         if isinstance(verdict, Refuse):
             return verdict, _refusal(verdict, 451)
