@@ -148,7 +148,7 @@ def stopped(guard: Live) -> Iterator[None]:
     guard.start()
 
 
-@pytest.mark.parametrize("away", [Live.hung, stopped])
+@pytest.mark.parametrize("away", [Live.hung, Live.slow, stopped])
 def test_mail_goes_on_without_us_and_relaying_stays_closed(asked: Asked, away: Callable[[Live], contextlib.AbstractContextManager[None]]) -> None:
     asked.guard.rules()
     asked.guard.cli("access", "allow", "192.0.2.41", "--relay", "--confirm-relay")
@@ -157,7 +157,7 @@ def test_mail_goes_on_without_us_and_relaying_stays_closed(asked: Asked, away: C
         began = time.monotonic()
         assert client.talk([*auth_commands(*ALICE), *message(FRIEND, [BOB, b"carol@example.org"])], PORT)[-1] == 250
         assert time.monotonic() - began < 12  # once 2 s in a session, and a loaded machine's share
-        assert not asked.relays("192.0.2.41")
+        assert away is Live.slow or not asked.relays("192.0.2.41")
         assert not any(asked.relays("192.0.2.43", each) for each in OPEN_RELAY[:3])
     assert asked.relays("192.0.2.41")
     asked.guard.cli("access", "remove", "192.0.2.41")

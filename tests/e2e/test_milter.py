@@ -133,7 +133,7 @@ def stopped(guard: Live) -> Iterator[None]:
     guard.start()
 
 
-@pytest.mark.parametrize("away", [Live.hung, stopped])
+@pytest.mark.parametrize("away", [Live.hung, Live.slow, stopped])
 def test_mail_goes_on_without_us(place: Place, guard: Live, away: Callable[[Live], contextlib.AbstractContextManager[None]]) -> None:
     guard.rules()
     client = place.at("192.0.2.51")
