@@ -175,3 +175,10 @@ def test_a_host_that_does_not_tell_its_zone_has_the_one_of_now(tmp_path: Path, m
 @pytest.mark.parametrize("name", ["", "postfix/smtpd", "dovecot", "exim", "postfix/submission/smtpd"])
 def test_known_daemons(name: str) -> None:
     config.check_daemon(name)
+
+
+def test_two_listeners_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "gatepost.toml"
+    file.write_text("[[postfix_policy]]\n[[postfix_policy]]\ncontext = 'relay'\n")
+    with pytest.raises(BadInputError, match=r"postfix_policy\.listen: 127\.0\.0\.1:8094 stands twice"):
+        load(str(file))

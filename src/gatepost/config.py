@@ -18,10 +18,12 @@ from gatepost.core.faults import BadInputError
 from gatepost.inlets.dovecot_policy import DovecotPolicySettings
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
+from gatepost.inlets.postfix_policy import PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogSettings
 from gatepost.keeper.files import HistorySettings
 from gatepost.outlets.messengers.settings import ChannelSettings, check_channels
 from gatepost.outlets.nftables.wanted import NftablesSettings
+from gatepost.outlets.postfix_cidr import PostfixCidrSettings
 from gatepost.wire.maillog.grammar import Host
 from gatepost.wire.maillog.reader import GRAMMARS
 from gatepost.wire.toml_files import line_of, read
@@ -54,7 +56,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     journal: JournalSettings = JournalSettings()
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
     dovecot_policy: Annotated[tuple[DovecotPolicySettings, ...], Meta(description="Where Dovecot asks, a [[dovecot_policy]] each.")] = ()
+    postfix_policy: Annotated[tuple[PostfixPolicySettings, ...], Meta(description="Where Postfix asks, a [[postfix_policy]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
+    postfix_cidr: PostfixCidrSettings = PostfixCidrSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
     history: HistorySettings = HistorySettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
@@ -121,7 +125,7 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    names = [*(each.name for each in settings.syslog), *(each.name for each in settings.dovecot_policy)]
+    names = [each.name for of in (settings.syslog, settings.dovecot_policy, settings.postfix_policy) for each in of]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         part, _, where = twice.partition(":")
         raise BadInputError(f"{part}.listen: {where} stands twice; a listener is named once", str(file))

@@ -120,6 +120,11 @@ class TestRelay:
     def test_others_do_not(self, made: Bench, prefix: str) -> None:
         assert _add(made, "allow", prefix, relay=True).relay
 
+    @pytest.mark.parametrize("prefix", ["198.51.100.254", "198.51.100.1", "198.51.100.0/24", "127.0.0.1", "fe80::1"])
+    def test_whoever_can_stand_for_anybody_is_confirmed(self, made: Bench, prefix: str) -> None:
+        """The gateway, the host's own addresses, and networks that hold them."""
+        assert "(--confirm-relay)" in _refused(made, "allow", prefix, relay=True)
+
 
 class TestOwn:
     """The host's own networks: edited, never removed."""

@@ -3,7 +3,7 @@
 from gatepost.admin.actions.blocks import PauseFor, pause
 from gatepost.admin.actions.doctor import Finding, doctor
 from gatepost.admin.actions.rules import adopt_preset, set_mode
-from gatepost.admin.desk import Source
+from gatepost.admin.desk import Source, Wired
 from gatepost.core.facts import AuthFailed
 from gatepost.core.spans import HOUR, SECOND, Span
 from tests.admin.desks import ADMIN, ATTACKER, Bench, do
@@ -138,3 +138,20 @@ def test_the_witness_is_told_and_where_he_hears_nothing_its_cure(made: Bench) ->
     assert found.verdict == "bad"
     assert "ask it again" in found.cure
     assert _found(made, "guard") == [], "it is told once"
+
+
+def test_an_inlet_that_is_asked_and_one_that_is_not(made: Bench) -> None:
+    asked = {"access": made.at - 3 * SECOND, "relay": 0}
+    _source(made, name="postfix_policy:127.0.0.1:8094", lines=0, requests=1_200, refusals=7, connections=40, asked=asked)
+    found = {each.what: each for each in doctor(made.desk)}
+    assert found["postfix_policy:127.0.0.1:8094"].said == "1,200 questions, 7 refused, 40 connections"
+    assert found["postfix_policy:127.0.0.1:8094 access"].said == "asked last 3 s ago"
+    never = found["postfix_policy:127.0.0.1:8094 relay"]
+    assert (never.verdict, never.said) == ("look", "never asked since the start")
+    assert "gatepost setup postfix" in never.cure
+
+
+def test_what_the_mail_servers_files_say(made: Bench) -> None:
+    wired = Wired(what="postfix", verdict="bad", said="3 lines are missing", cure="gatepost setup postfix")
+    found = next(each for each in doctor(made.desk, [wired]) if each.what == "postfix")
+    assert (found.verdict, found.said, found.cure) == ("bad", "3 lines are missing", "gatepost setup postfix")

@@ -153,3 +153,36 @@ def test_a_postfix_that_is_too_old_is_told(tmp_path: Path) -> None:
         plan_postfix(Postfix(str(tmp_path), lambda command: "2.11.3\n" if command[-1] == "mail_version" else ""), LISTEN)
     with pytest.raises(BadInputError, match="--folder"):
         Postfix(str(tmp_path / "nowhere"), no_postconf)
+
+
+def hiding(folder: Path, main: str, master: str) -> Plan:
+    """The plan where AUTH is to be hidden."""
+    (folder / "main.cf").write_text(main)
+    (folder / "master.cf").write_text(master)
+    return plan_postfix(Postfix(str(folder), no_postconf), LISTEN, hiding="/var/lib/gatepost/auth.cidr")
+
+
+def test_auth_is_hidden_on_the_submission_services_alone(tmp_path: Path) -> None:
+    services = "submission inet n - y - - smtpd\n  -o syslog_name=x\n192.0.2.1:465 inet n - y - - smtpd\n127.0.0.1:587 inet n - y - - smtpd\n"
+    plan = hiding(tmp_path, "", SMTP + services)
+    master = next(change for change in plan.changes if change.path.endswith("master.cf"))
+    line = "  -o smtpd_discard_ehlo_keyword_address_maps=cidr:/var/lib/gatepost/auth.cidr\n"
+    wanted = services.replace("smtpd\n  -o", f"smtpd\n{line}  -o").replace("465 inet n - y - - smtpd\n", f"465 inet n - y - - smtpd\n{line}")
+    assert master.after == SMTP + wanted
+    main = next(change for change in plan.changes if change.path.endswith("main.cf"))
+    assert hiding(tmp_path, main.after, master.after).changes == ()
+
+
+def test_tables_of_the_administrators_own_are_told(tmp_path: Path) -> None:
+    own = "submission inet n - y - - smtpd\n  -o smtpd_discard_ehlo_keyword_address_maps=cidr:/etc/postfix/own\n"
+    plan = hiding(tmp_path, "smtpd_discard_ehlo_keyword_address_maps = cidr:/etc/postfix/own\n", SMTP + own)
+    assert [change.path for change in plan.changes] == [str(tmp_path / "main.cf")]
+    assert [said.partition(":")[0] for said in plan.by_hand] == ["master.cf", "main.cf"]
+
+
+def test_who_listens_everywhere_is_asked_nearby(tmp_path: Path) -> None:
+    for name in ("main.cf", "master.cf"):
+        (tmp_path / name).write_text("")
+    plan = plan_postfix(Postfix(str(tmp_path), no_postconf), {"access": "0.0.0.0:1", "relay": "[::]:2", "data": "[::1]:3"})
+    lines = [line.split()[4] for line in plan.changes[0].lines if line.startswith("gatepost_")]
+    assert lines == ["inet:127.0.0.1:1,", "inet:[::1]:2,", "inet:[::1]:3,"]

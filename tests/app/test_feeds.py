@@ -44,6 +44,7 @@ def findings(*logs: LogSource, journal: JournalSource | None = None) -> Findings
         ({"journal": {"follow": "yes"}}, findings(FOUND_FILE), ["journal"]),
         ({"journal": {"follow": "no"}}, findings(journal=FOUND_JOURNAL), []),
         (FILE | {"journal": {"follow": "yes"}}, findings(), ["/var/log/other.log", "journal"]),
+        ({"postfix_policy": [{}]}, findings(FOUND_FILE), ["/var/log/mail.log", "postfix_policy:127.0.0.1:8094"]),
         ({"syslog": [SYSLOG]}, findings(FOUND_FILE), ["/var/log/mail.log", "syslog:udp:127.0.0.1:0"]),
     ],
 )

@@ -14,7 +14,10 @@ def test_the_lines_are_printed_and_nothing_is_written(tmp_path: Path) -> None:
     assert "Nothing was written" in shown.out
     told = run("setup", "postfix", "--folder", tmp_path, "--json").json
     assert (told["server"], told["applied"], told["by_hand"]) == ("postfix", False, [])
-    assert "smtpd_end_of_data_restrictions = $gatepost_data" in told["changes"][0]["lines"]
+    ours, main = (change["lines"] for change in told["changes"])
+    assert ours == ["[[postfix_policy]]", 'listen = "127.0.0.1:8094"']
+    assert "smtpd_end_of_data_restrictions = $gatepost_data" in main
+    assert told["then"] == ["systemctl reload gatepost", "postfix reload"]
     assert (tmp_path / "main.cf").read_text() == "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n"
 
 

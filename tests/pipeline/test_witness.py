@@ -1,8 +1,9 @@
 """One thing that happened counts once: who is believed, from when to when."""
 
 import pytest
+from msgspec import structs
 
-from gatepost.core.facts import AuthFailed, Connected, Protocol
+from gatepost.core.facts import AuthFailed, Connected, MessageAccepted, Protocol
 from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client
 from gatepost.pipeline.witness import MISSED, SLACK, SPANS, Witness, WitnessState
@@ -156,3 +157,11 @@ def test_state_tells_since_when_and_when_it_was_asked_last() -> None:
     assert witness.state() == [
         WitnessState(inlet="dovecot_policy", kind="auth_failed", protocol="imap", since=START, last=START + 6 * SECOND),
     ]
+
+
+def test_of_a_strangers_message_the_log_alone_knows_its_fate() -> None:
+    witness = Witness()
+    witness.heard("asked", [MessageAccepted], "smtp", SECOND)
+    named = MessageAccepted(2 * SECOND, "mx", "smtp", "smtp", Client("192.0.2.7"), account="bob@example.org")
+    assert witness.covers(named)
+    assert not witness.covers(structs.replace(named, account=""))

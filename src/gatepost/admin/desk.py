@@ -8,7 +8,7 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -60,6 +60,15 @@ class Source(Struct, frozen=True, kw_only=True):
     """When it was asked last, by what it is asked about."""
 
 
+class Wired(Struct, frozen=True, kw_only=True):
+    """What was found about how a mail server is wired to us."""
+
+    what: str
+    verdict: Literal["well", "look", "bad"]
+    said: str
+    cure: str = ""
+
+
 async def nobody(name: str) -> tuple[str, ...]:
     """Resolves nothing: for a guard that may not ask."""
     raise OSError("host names are not looked up here")
@@ -88,6 +97,7 @@ class Desk:
         resolve: Resolve = nobody,
         channels: Callable[[], Sequence[ChannelState]] = lambda: (),
         test_channel: Callable[[str], Awaitable[str]] = untold,
+        wiring: Callable[[], Sequence[Wired]] = lambda: (),
     ) -> None:
         self.guard = guard
         self.store = store
@@ -106,6 +116,8 @@ class Desk:
         self.channels = channels
         self.test_channel = test_channel
         """Sends a test message; why it failed. Raises KeyError where there is no such channel."""
+        self.wiring = wiring
+        """Looks at the mail servers that are to ask; may take a second, so call it off the loop."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

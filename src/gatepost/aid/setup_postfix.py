@@ -34,8 +34,10 @@ OLDEST = (3, 1)
 def policy_service(listen: str, context: str, closed: bool = False) -> str:
     """The check_policy_service of a question. The time-outs are Postfix's promise to go on without us: by its own defaults it would wait 100 s and
     then answer 451; ``closed`` keeps the 451, but not the waiting."""
-    where = f"unix:{listen}" if listen.startswith("/") else f"inet:{listen}"
-    instead = "451 4.3.5 Try again later" if closed and context == "access" else "DUNNO"
+    # Who listens on all addresses is asked on the nearest.
+    near = listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+    where = f"unix:{listen}" if listen.startswith("/") else f"inet:{near}"
+    instead = "451 4.3.5 Try again later" if closed and context == "access" else "DEFER_IF_REJECT" if context == "relay" else "DUNNO"
     action = f"{{ default_action={instead} }}" if " " in instead else f"default_action={instead}"
     return f"check_policy_service {{ {where}, timeout=2s, try_limit=1, {action}, policy_context={context} }}"
 
@@ -143,8 +145,9 @@ def _closing(line: str, start: int) -> int:
 # --- the plan
 
 
-def plan_postfix(server: Postfix, listen: dict[str, str], closed: bool = False) -> Plan:
-    """What is missing so that Postfix asks; ``listen`` says for each context where Gatepost listens. Raises BadInputError where Postfix cannot."""
+def plan_postfix(server: Postfix, listen: dict[str, str], closed: bool = False, hiding: str = "") -> Plan:
+    """What is missing so that Postfix asks; ``listen`` says for each context where Gatepost listens, ``hiding`` names the table that hides AUTH.
+    Raises BadInputError where Postfix cannot."""
     if server.version and server.version < OLDEST:
         raise BadInputError(f"Postfix {'.'.join(map(str, server.version))} has no policy_context; 3.1 is the first that does", str(server.folder))
     main, master = Lines(server.main), Lines(server.master)
@@ -159,7 +162,10 @@ def plan_postfix(server: Postfix, listen: dict[str, str], closed: bool = False) 
         main.ask_before_refusal(name)
     for service in services:
         _edit_service(master, service)
-    by_hand = list(_unread(server))
+    for service in reversed(services if hiding else ()):
+        if service.name.partition("/")[0].rpartition(":")[2] in LOGIN_PORTS and HIDING not in service.options:
+            master.lines.insert(service.first + 1, f"  -o {HIDING}=cidr:{hiding}")
+    by_hand = [*_unread(server), *(_hidden_otherwise(server, services, hiding) if hiding else ())]
     if not NO_RELAY.search(main.text) and not NO_RELAY.search(master.text):
         by_hand.append(f"no reject_unauth_destination was found: put ${RELAY} before whatever refuses relaying")
     texts = ((server.folder / "main.cf", server.main, main.text), (server.folder / "master.cf", server.master, master.text))
@@ -205,6 +211,15 @@ def _unread(server: Postfix) -> Iterator[str]:
     for service, name in told:
         if name in (*ASKED, *GUARDED) and (service, name) not in here:
             yield f"master.cf: {service} has its own {name} in a form that is not understood: write it as -o {name}=... on one line"
+
+
+def _hidden_otherwise(server: Postfix, services: Sequence[Service], hiding: str) -> Iterator[str]:
+    """Tables of the administrator's own for what ours is for."""
+    for service in services:
+        if hiding not in service.options.get(HIDING, hiding):
+            yield f"master.cf: {service.name} has its own {HIDING}: put cidr:{hiding} in front of it"
+    if server.told.get(HIDING) and "postscreen_discard_ehlo_keyword_address_maps" not in server.told:
+        yield f"main.cf: {HIDING} is for postscreen too: set postscreen_discard_ehlo_keyword_address_maps, be it to nothing"
 
 
 def _notes(server: Postfix) -> Iterator[str]:

@@ -27,6 +27,7 @@ from gatepost.app.alerts import Alerts
 from gatepost.app.dovecot_policy import WeakforcedDeeds
 from gatepost.app.feeds import Feeds, log_files
 from gatepost.app.first import FirstStart
+from gatepost.app.wiring import wiring
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
 from gatepost.core.deeds import AdoptLists
@@ -36,6 +37,7 @@ from gatepost.core.subjects import account
 from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.mirror import NftablesMirror
+from gatepost.outlets.postfix_cidr import PostfixCidr
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Standing
@@ -120,7 +122,9 @@ class Daemon:
         if recovered.missing:
             make_whole()
         mirror = NftablesMirror(self._settings.nftables, Standing(order.engine), now, found.own)
-        guard = Guard(order, journal, [mirror], self._announce, now)
+        hiding = self._settings.postfix_cidr
+        tables = [PostfixCidr(hiding, Standing(order.engine), order.judge, now)] if hiding.path else []
+        guard = Guard(order, journal, [mirror, *tables], self._announce, now)
         guard.recall(recovered.cursors)
         keeper = self._keeper(paths, store)
         accounts = self._settings.accounts
@@ -142,6 +146,7 @@ class Daemon:
             resolve=system_resolve,
             channels=lambda: alerts.states(),
             test_channel=lambda name: alerts.test(name),
+            wiring=wiring(lambda: self._settings),
         )
         alerts = self._alerts = self._make_alerts(paths, desk)
         self._spawn(mirror)
@@ -191,7 +196,8 @@ class Daemon:
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload, found)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(mirror.run()), group.create_task(desk.guard.run())]
+            tasks = [group.create_task(each.run()) for each in desk.guard.mirrors]
+            tasks.append(group.create_task(desk.guard.run()))
             await self._adopt_own(desk.guard, found)
             if fresh:
                 await self._first.look(desk, self._settings, found, [settings.path for settings in log_files(self._settings, found)])

@@ -22,13 +22,14 @@ from gatepost.core.subjects import account
 from gatepost.inlets.dovecot_policy import Deeds, DovecotPolicyInlet, DovecotPolicySettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.inlets.postfix_policy import PostfixPolicyInlet, PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
 from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.reader import Coverage
 
-AnySettings = LogFileSettings | JournalSettings | SyslogSettings | DovecotPolicySettings
-AnyInlet = LogFileInlet | JournalInlet | SyslogInlet | DovecotPolicyInlet
+AnySettings = LogFileSettings | JournalSettings | SyslogSettings | DovecotPolicySettings | PostfixPolicySettings
+AnyInlet = LogFileInlet | JournalInlet | SyslogInlet | DovecotPolicyInlet | PostfixPolicyInlet
 
 
 class Feed(NamedTuple):
@@ -52,7 +53,8 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
     inlets |= {each.name: each for each in settings.syslog}
-    return inlets | {each.name: each for each in settings.dovecot_policy}
+    inlets |= {each.name: each for each in settings.dovecot_policy}
+    return inlets | {each.name: each for each in settings.postfix_policy}
 
 
 class Feeds:
@@ -122,6 +124,8 @@ class Feeds:
             raise RuntimeError("there is no guard yet")
         given = (guard.report, self._now, guard.cursors)
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
+        if isinstance(each, PostfixPolicySettings):
+            return PostfixPolicyInlet(each, guard, self._now, lambda name: account(name, default_domain, domains), host_name())
         if isinstance(each, DovecotPolicySettings):
             return DovecotPolicyInlet(each, guard, self._now, lambda name: account(name, default_domain, domains), host_name(), self._deeds)
         if isinstance(each, JournalSettings):
@@ -158,7 +162,7 @@ class Feeds:
 def _hosts(inlet: AnyInlet) -> dict[str, set[str]]:
     """The daemons whose lines an inlet brought, each with its hosts; an empty name is this host."""
     found: dict[str, set[str]] = {}
-    if isinstance(inlet, DovecotPolicyInlet):
+    if isinstance(inlet, DovecotPolicyInlet | PostfixPolicyInlet):
         return found
     for host, daemon in inlet.senders.daemons() if isinstance(inlet, SyslogInlet) else inlet.reader.daemons:
         name = host if host[:1].isdigit() else host.partition(".")[0].lower()
@@ -181,14 +185,14 @@ def _source(name: str, inlet: AnyInlet) -> Source:
         dropped = {"suppressed by journald": of_journal.suppressed, "times lost the thread": of_journal.gaps}
         made = Source(name=name, reading=of_journal.reading, problem=of_journal.problem, last=of_journal.last_line_at, dropped=_some(dropped))
         return _counted(made, of_journal.lines, of_journal.facts, of_journal.coverage)
-    if isinstance(inlet, DovecotPolicyInlet):
+    if isinstance(inlet, DovecotPolicyInlet | PostfixPolicyInlet):
         return _asked(name, inlet)
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)
 
 
-def _asked(name: str, inlet: DovecotPolicyInlet) -> Source:
+def _asked(name: str, inlet: DovecotPolicyInlet | PostfixPolicyInlet) -> Source:
     """A source that is asked."""
     state = inlet.state()
     return Source(

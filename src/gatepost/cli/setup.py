@@ -5,17 +5,21 @@ first, and what the server does not accept is taken back. Exit 1 where something
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from gatepost import config
-from gatepost.aid.setup import Applied, Plan, apply
+from gatepost.aid.setup import Applied, Change, Plan, added, apply
 from gatepost.aid.setup_dovecot import Dovecot, plan_dovecot
-from gatepost.aid.setup_postfix import CONTEXTS, Postfix, plan_postfix
+from gatepost.aid.setup_postfix import Postfix, plan_postfix
+from gatepost.app.wiring import listeners
 from gatepost.cli import options
 from gatepost.cli.show import print_json, safe
+from gatepost.inlets.postfix_policy import PostfixPolicySettings
+from gatepost.outlets.postfix_cidr import HEADING
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -36,9 +40,24 @@ applying = click.option("--apply", "applying", is_flag=True, help="Write the lin
 @options.as_json
 def postfix(folder: str, applying: bool, config_path: str | None, as_json: bool) -> None:
     """Have Postfix ask who may connect and relay, and tell what it accepted."""
-    config.load(config_path)
-    listen = dict.fromkeys(CONTEXTS.values(), "127.0.0.1:8094")
-    carry_out(lambda: plan_postfix(Postfix(folder), listen), applying, as_json)
+    carry_out(lambda: _plan_postfix(folder, config_path), applying, as_json)
+
+
+def _plan_postfix(folder: str, config_path: str | None) -> Plan:
+    """Postfix's files, and ours: it asks where we listen."""
+    settings = config.load(config_path)
+    ours, then = [], []
+    sockets: Sequence[PostfixPolicySettings] = settings.postfix_policy
+    if not sockets:
+        sockets = (PostfixPolicySettings(),)
+        ours.append(added(Path(config_path or config.default_file()), f'[[postfix_policy]]\nlisten = "{sockets[0].listen}"\n'))
+        then.append("systemctl reload gatepost")
+    hiding = settings.postfix_cidr.path
+    if hiding and not Path(hiding).exists():
+        ours.append(Change(hiding, None, HEADING))  # Postfix refuses everybody where a table is missing
+    closed = any(each.when_away == "closed" for each in sockets)
+    plan = plan_postfix(Postfix(folder), listeners(sockets), closed, hiding)
+    return structs.replace(plan, changes=(*ours, *plan.changes), then=(*then, *plan.then))
 
 
 @setup.command()

@@ -46,7 +46,7 @@ class LogFileSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     rotated_to: Annotated[str, Meta(description="Folder that rotation moves files to; empty: they stay beside the log.", max_length=4096)] = ""
     grace_s: Annotated[int, Meta(description="Seconds for which late lines in a renamed file are waited for.", ge=0, le=3600)] = 10
     poll_ms: Annotated[int, Meta(description="Milliseconds between looks at a file of which the kernel told nothing.", ge=50, le=60_000)] = 1_000
-    slice: Annotated[int, Meta(description="Bytes read at a time while others wait for their turn.", ge=4_096, le=1 << 20)] = 16_384
+    slice: Annotated[int, Meta(description="Bytes read at a time while others wait for their turn.", ge=4_096, le=1 << 20)] = 8_192
     catch_up_slice: Annotated[int, Meta(description="Bytes read at a time while catching up.", ge=4_096, le=1 << 24)] = 65_536
 
 

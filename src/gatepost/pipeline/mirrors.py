@@ -13,6 +13,9 @@ from gatepost.core.access import Entry
 from gatepost.core.decisions import Decision, Effect
 from gatepost.core.engine import Engine
 
+ABOUT_MESSAGES = ("message_accepted", "recipients")
+"""What rules about the messages of an account count."""
+
 
 class Standing:
     """What stands: decisions that hold, list entries, graces. Read by mirrors, status and lists of blocks; changed by the engine alone."""
@@ -40,6 +43,19 @@ class Standing:
     def decision(self, number: int) -> Decision | None:
         """A decision by its number, as it is now; None once it is forgotten."""
         return self._engine.holdings.decisions.get(number)
+
+    def alerted(self, account: str, at: int) -> Decision | None:
+        """What an alert rule that is in force found about the messages of an account, while it stands: an inlet that can puts them on hold."""
+        engine = self._engine
+        if at < engine.paused_until:
+            return None
+        for number in engine.holdings.by_account.get(f"account {account}", ()):
+            found = engine.holdings.decisions[number]
+            if found.action == "alert" and found.counts in ABOUT_MESSAGES and found.start <= at < found.until:
+                rule = next((rule for rule in engine.rules if rule.name == found.rule), None)
+                if rule is not None and rule.mode == "enforce":
+                    return found
+        return None
 
     def entries(self) -> tuple[Entry, ...]:
         """The deny and allow lists."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from gatepost.core.facts import Fact, Protocol, kind_name
+from gatepost.core.facts import Fact, MessageAccepted, Protocol, kind_name
 from gatepost.core.spans import SECOND
 
 NAME = "witness"
@@ -103,7 +103,10 @@ class Witness:
                     self.changed = True
 
     def covers(self, fact: Fact) -> bool:
-        """Whether a log's fact is told by a witness: an inlet that was listening at the fact's own time."""
+        """Whether a log's fact is told by a witness: an inlet that was listening at the fact's own time. Of a stranger's message the log alone knows
+        whether it was delivered: who asks does so before that (docs/decisions/0020)."""
+        if type(fact) is MessageAccepted and not fact.account:
+            return False
         of_kind = self._spans.get(_name(type(fact)))
         for span in reversed(of_kind.get(fact.protocol, ())) if of_kind else ():
             if span.holds(fact.at, fact.host):

@@ -12,13 +12,13 @@ from msgspec import Meta, Struct, structs
 from gatepost.admin.desk import Desk, Harm, Who
 from gatepost.admin.faults import UnknownError
 from gatepost.admin.hostnames import MOST_NAMES, host_name, look_up, with_name
-from gatepost.core.access import Entry, Verb, prefixes
+from gatepost.core.access import OWN_RANGES, Entry, Network, Verb, prefixes
 from gatepost.core.decisions import QUESTION_STAGES, Allow, Question, QuestionStage, Refuse
 from gatepost.core.deeds import AdoptLists
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import SECOND, Span
-from gatepost.core.subjects import client, prefix_text
+from gatepost.core.subjects import client, network, prefix_text
 
 
 class AddEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,15 +96,26 @@ def canonical(text: str) -> str:
     return f"{nets[0].network_address}-{nets[-1].broadcast_address}"
 
 
-def check_relay(entry: Entry) -> None:
-    """A relay box for many addresses, or for private ones, wants a second confirmation: an open relay is a disaster."""
+def check_relay(entry: Entry, ours: Iterable[Network] = ()) -> None:
+    """A relay box for many addresses, or for such as a proxy or a gateway stands behind, wants a second confirmation: an open relay is a disaster."""
     for net in entry.networks if entry.relay else ():
         if net.prefixlen < (24 if net.version == 4 else 64):
             raise BadInputError(f"relay: {prefix_text(net)} is wider than a /24 (IPv6: /64); confirm that all of it may relay (--confirm-relay)")
-        if net.is_private or net.is_loopback:
+        if any(_share(net, each) for each in OWN_NETWORKS):
             raise BadInputError(f"relay: {prefix_text(net)} is a private network, where a proxy can stand for anybody; confirm it (--confirm-relay)")
+        if any(_share(net, each) for each in ours):
+            said = "holds an address of this host's or its gateway's, which can stand for anybody; confirm it (--confirm-relay)"
+            raise BadInputError(f"relay: {prefix_text(net)} {said}")
     if len(entry.networks) > 1 and sum(net.num_addresses for net in entry.networks) > (256 if entry.networks[0].version == 4 else 1 << 64):
         raise BadInputError(f"relay: {entry.prefix} is wider than a /24 (IPv6: /64); confirm that all of it may relay (--confirm-relay)")
+
+
+OWN_NETWORKS = tuple(network(text) for text in OWN_RANGES)
+
+
+def _share(one: Network, other: Network) -> bool:
+    """Whether two prefixes have addresses in common."""
+    return one.version == other.version and (one.subnet_of(other) or other.subnet_of(one))  # type: ignore[arg-type]
 
 
 async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
@@ -113,7 +124,7 @@ async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
     if entry.name:
         return await _add_name(desk, who, entry, asked.replace)
     if not asked.confirm_relay:
-        check_relay(entry)
+        check_relay(entry, [*desk.gateways, *(net for each in list_entries(desk) if each.own for net in each.networks)])
     if entry.verb == "deny":
         Harm(desk, who).check_deny(entry)
     there = list_entries(desk)

@@ -4,12 +4,13 @@ Job: look at each inlet, rule, mirror, the store and the clock, and say what is 
 of configuration where there is one. Limits: what only the host knows (units, rights of others) is for the administrator to see.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from gatepost.admin.actions.status import Feed, Name, status
-from gatepost.admin.desk import Desk, Source
+from gatepost.admin.desk import Desk, Source, Wired
 from gatepost.core.decisions import Allow, Question
 from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client
@@ -46,6 +47,10 @@ CURES_OF_DROPS = {
 """What ends that an inlet drops something, by the reason."""
 
 
+CURES_OF_SILENCE = {"postfix_policy": "gatepost setup postfix shows the lines that have Postfix ask; then postfix reload, and a message through it"}
+"""What has a mail server ask, by the inlet."""
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
@@ -55,8 +60,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     cure: str = ""
 
 
-def doctor(desk: Desk) -> list[Finding]:
-    """Looks at everything; the worst first."""
+def doctor(desk: Desk, wired: Sequence[Wired] = ()) -> list[Finding]:
+    """Looks at everything; the worst first. ``wired`` is what was found at the mail servers."""
     now = status(desk)
     told = {f"{each.name}: {each.problem}" for each in now.sources} | {f"{each.name}: {each.problem}" for each in now.mirrors}
     told |= set(desk.unresolved.values()) | {f"witness: {each.problem}; {each.cure}" for each in now.witnesses}
@@ -64,6 +69,7 @@ def doctor(desk: Desk) -> list[Finding]:
     found += [each for source in now.sources for each in _source(source, now.now)]
     if not now.sources:
         found.append(Finding(what="inlets", verdict="bad", said="no log is read", cure=NO_LOG))
+    found += [Finding(what=each.what, verdict=each.verdict, said=each.said, cure=each.cure) for each in wired]
     found += [_witness(each, now.now) for each in now.witnesses]
     found += [_mirror(mirror) for mirror in now.mirrors]
     if not now.store.problem:
@@ -108,6 +114,8 @@ def _source(source: Source, now: int) -> list[Finding]:
     if source.last > now + AHEAD:
         said = f"its lines are {(source.last - now) // 1_000_000} s ahead of the clock"
         found.append(Finding(what=source.name, verdict="bad", said=said, cure="set the clock (NTP), or the zone of its stamps: [logs] timezone"))
+    elif source.asked:
+        found += _asked(source, now)
     elif source.reading and source.last and now - source.last > SILENT:
         said = f"its last line is {(now - source.last) // 60_000_000} minutes old"
         found.append(
@@ -123,6 +131,19 @@ def _source(source: Source, now: int) -> list[Finding]:
         said = "dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in source.dropped.items())
         cures = {reason: CURES_OF_DROPS[reason] for reason in source.dropped if reason in CURES_OF_DROPS}
         found.append(Finding(what=source.name, verdict="look", said=said, cure="; ".join(cures.values())))
+    return found
+
+
+def _asked(source: Source, now: int) -> list[Finding]:
+    """Whether a mail server asks, and about what."""
+    said = f"{source.requests:,} questions, {source.refusals:,} refused, {source.connections:,} connections"
+    found = [Finding(what=source.name, verdict="well", said=said)] if source.reading and not source.problem else []
+    cure = CURES_OF_SILENCE.get(source.name.partition(":")[0], "")
+    for about, last in source.asked.items():
+        if last:
+            found.append(Finding(what=f"{source.name} {about}", verdict="well", said=f"asked last {max(now - last, 0) // SECOND:,} s ago"))
+        else:
+            found.append(Finding(what=f"{source.name} {about}", verdict="look", said="never asked since the start", cure=cure))
     return found
 
 

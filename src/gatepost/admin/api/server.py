@@ -4,6 +4,7 @@ Job: read a request, ask the action, write its answer. Promise: bad input is a p
 the audit trail under the name of who asked. Limits: who may is decided by the socket's permissions.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -143,7 +144,7 @@ async def _top(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _doctor(desk: Desk, who: Who, request: Request) -> Any:
-    return doctor(desk)
+    return doctor(desk, await asyncio.to_thread(desk.wiring))
 
 
 async def _metrics(desk: Desk, who: Who, request: Request) -> Any:

@@ -1,0 +1,312 @@
+"""Postfix asks: who may connect, who may relay, and what was accepted.
+
+Job: listen on TCP or a unix socket, keep hundreds of connections, answer what comes on them. Promise: the number of connections, what waits in each,
+and the time that half a request may take are bounded; each end has its reason, counted; a question is answered as soon as it is read. Limits: without
+us Postfix goes on as its own ``default_action`` says (`gatepost setup postfix`); what it does not ask about is not seen.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import resource
+import socket
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Literal, cast
+
+from msgspec import Meta, Struct
+
+from gatepost.inlets.postfix_policy_answers import Answers
+from gatepost.pipeline.guard import Guard
+from gatepost.wire.postfix_policy import Requests
+
+TICK = 1.0
+"""Seconds between two looks at slow connections."""
+HALF = 10.0
+"""Seconds within which a request that has begun must end, and a new connection must ask."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds until a listener that could not open is tried again."""
+BACKLOG = 1024
+SPARE_FILES = 256
+"""File descriptors that connections leave to everything else."""
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})")
+
+Context = Literal["", "access", "relay", "data"]
+
+
+class PostfixPolicySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where Postfix asks."""
+
+    listen: Annotated[str, Meta(description="Address and port, or a socket's path.", max_length=200, examples=["127.0.0.1:8094"])] = "127.0.0.1:8094"
+    context: Annotated[Context, Meta(description="What this socket is for; empty: as policy_context says.")] = ""
+    askers: Annotated[
+        tuple[str, ...], Meta(description="Networks that may ask, where that is not this host alone.", max_length=1_000, examples=[["192.0.2.25/32"]])
+    ] = ("127.0.0.0/8", "::1/128")
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Names that the asking servers have in the logs, where logs of others are read too; empty: all.", max_length=1_000),
+    ] = ()
+    mode: Annotated[str, Meta(description="Rights of a unix socket.", pattern="^0[0-7]{3}$")] = "0666"
+    when_away: Annotated[
+        Literal["open", "closed"],
+        Meta(description="What setup has Postfix do without us: go on, or answer 451 to everybody."),
+    ] = "open"
+    hold: Annotated[bool, Meta(description="Messages of an account that an alert rule about messages caught go to Postfix's hold queue.")] = True
+    delay_s: Annotated[int, Meta(description="Seconds that a delay lasts at most; 0: nobody is delayed.", ge=0, le=30)] = 10
+    delays: Annotated[
+        int, Meta(description="Clients that are delayed at the same time, at most: each takes a process of Postfix's.", ge=1, le=1_000)
+    ] = 30
+    connections: Annotated[int, Meta(description="Connections at most; each smtpd process keeps one or two.", ge=1, le=50_000)] = 2_000
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a field says nothing."""
+        if self.listen.startswith("/"):
+            if len(os.fsencode(self.listen)) > 107:
+                raise ValueError("listen: a socket's path has 107 bytes at most")
+        else:
+            endpoint(self.listen)
+        for each in self.askers:
+            try:
+                ip_network(each)
+            except ValueError as wrong:
+                raise ValueError(f"askers: {wrong}") from None
+
+    @property
+    def name(self) -> str:
+        """How it is told apart from others."""
+        return f"postfix_policy:{self.listen}"
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Address and port. Raises ValueError."""
+    found = _HOST_PORT.fullmatch(text)
+    if found is None or int(found[3]) > 65_535:
+        raise ValueError(f"listen: {text!r} is no address and port, nor a path; write 127.0.0.1:8094, [::1]:8094 or /run/gatepost/postfix")
+    return str(ip_address(found[1] or found[2])), int(found[3])
+
+
+class PostfixPolicyState(Struct, kw_only=True):
+    """How a listener is doing. Times are microseconds since 1970 UTC."""
+
+    listening: bool
+    problem: str
+    connections: int
+    requests: int
+    facts: int
+    last: dict[str, int]
+    """When each context was asked about last; 0: never."""
+    refusals: int
+    given: dict[str, int]
+    """How often something else than DUNNO was said, by the action."""
+    dropped: dict[str, int]
+    """Connections that were ended, and questions let pass unread, by the reason."""
+
+
+class PostfixPolicyInlet:
+    """A listener. ``now`` is the time in microseconds, ``account`` makes names canonical, ``host`` is this host's name."""
+
+    def __init__(self, settings: PostfixPolicySettings, guard: Guard, now: Callable[[], int], account: Callable[[str], str], host: str) -> None:
+        self.settings = settings
+        self._guard = guard
+        self.name = settings.name
+        self.answers = Answers(
+            guard,
+            now,
+            account,
+            inlet=self.name,
+            host=host,
+            context=settings.context,
+            hosts=settings.hosts,
+            hold=settings.hold,
+            delay=settings.delay_s,
+            delays=settings.delays,
+        )
+        self.port = 0
+        """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
+        self.open: set[_Connection] = set()
+        self.ended: Counter[str] = Counter()
+        self._askers: list[IPv4Network | IPv6Network] = [ip_network(each) for each in settings.askers]
+        self._most = settings.connections
+        self._listening = False
+        self._problem = ""
+
+    async def catch_up(self) -> None:
+        """There is nothing to catch up with: what was not asked here was let pass."""
+
+    async def run(self) -> None:
+        """Listens until it is cancelled; a listener that cannot open is tried again."""
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    sock = self._open()
+                except OSError as wrong:
+                    self._problem = f"cannot listen: {wrong}; trying again"
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    continue
+                self._problem = ""
+                await self._serve(sock)
+        finally:
+            self._guard.stopped(self.name)
+
+    def state(self) -> PostfixPolicyState:
+        """How it is doing."""
+        answers = self.answers
+        return PostfixPolicyState(
+            listening=self._listening,
+            problem=self._problem,
+            connections=len(self.open),
+            requests=answers.requests,
+            facts=answers.facts,
+            last=dict(answers.last),
+            refusals=sum(count for action, count in answers.given.items() if action not in ("OK", "sleep", "HOLD")),
+            given=dict(answers.given),
+            dropped=dict(self.ended) | dict(answers.odd),
+        )
+
+    # --- listening
+
+    def _open(self) -> socket.socket:
+        """The socket. Raises OSError."""
+        settings = self.settings
+        self._most = min(settings.connections, _files(settings.connections + SPARE_FILES) - SPARE_FILES)
+        if settings.listen.startswith("/"):
+            return _unix(settings.listen, int(settings.mode, 8))
+        host, port = endpoint(settings.listen)
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, port))
+        except OSError:
+            sock.close()
+            raise
+        self.port = sock.getsockname()[1]
+        return sock
+
+    async def _serve(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        path = self.settings.listen
+        if path.startswith("/"):
+            server = await loop.create_unix_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
+        else:
+            server = await loop.create_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
+        self._listening = True
+        try:
+            while True:
+                await asyncio.sleep(TICK)
+                self._sweep()
+        finally:
+            self._listening = False
+            server.close()
+            for each in list(self.open):
+                each.end("")
+            if path.startswith("/"):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def _sweep(self) -> None:
+        """Ends the connections on which a request does not come to its end."""
+        now = time.monotonic()
+        for each in [each for each in self.open if each.half_since and now - each.half_since > HALF]:
+            each.end("slow")
+
+    def refusal(self, peer: object) -> str:
+        """Why a connection is not taken; empty where it is."""
+        if len(self.open) >= self._most:
+            return "too many connections"
+        if isinstance(peer, tuple):
+            address = ip_address(peer[0].partition("%")[0])
+            if not any(address in net for net in self._askers):
+                return "stranger"
+        return ""
+
+
+class _Connection(asyncio.Protocol):
+    """One smtpd process."""
+
+    __slots__ = ("_answers", "_inlet", "_requests", "_transport", "half_since")
+
+    def __init__(self, inlet: PostfixPolicyInlet) -> None:
+        self._inlet = inlet
+        self._answers = inlet.answers
+        self._requests = Requests()
+        self._transport: asyncio.Transport | None = None
+        self.half_since = time.monotonic()
+        """Since when it owes us the rest of a request, or its first one; 0 where it does not."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        refusal = self._inlet.refusal(transport.get_extra_info("peername"))
+        if refusal:
+            self.end(refusal)
+            return
+        self._inlet.open.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        requests, transport = self._requests, self._transport
+        if transport is None or transport.is_closing():
+            return
+        found = requests.feed(data)
+        if found:
+            transport.write(self._answers(found[0]) if len(found) == 1 else b"".join(map(self._answers, found)))
+        if requests.broken:
+            self.end(requests.broken)
+        elif not requests.waiting:
+            self.half_since = 0.0
+        elif found or not self.half_since:
+            self.half_since = time.monotonic()
+
+    def eof_received(self) -> bool:
+        if self._requests.waiting:
+            self._inlet.ended["unfinished"] += 1
+        return False
+
+    def pause_writing(self) -> None:
+        """It asks, and does not read the answers: nothing more is read from it until it does."""
+        self.half_since = time.monotonic()
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.half_since = 0.0
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._inlet.open.discard(self)
+
+    def end(self, reason: str) -> None:
+        """Ends the connection at once, for a reason that is counted where there is one."""
+        if reason:
+            self._inlet.ended[reason] += 1
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _files(wanted: int) -> int:
+    """File descriptors that this process may have; more are asked for where that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _unix(path: str, mode: int) -> socket.socket:
+    """A socket at a path; one that was left behind is replaced. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        os.chmod(path, mode)
+    except OSError:
+        sock.close()
+        raise
+    return sock
