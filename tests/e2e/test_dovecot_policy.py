@@ -85,7 +85,7 @@ def rule(guard: Live, by: str = "client", distinct: str = "", action: str = "blo
 
 def asked(guard: Live) -> dict[str, Any]:
     """How the inlet is doing."""
-    return next(source for source in guard.status()["sources"] if source["name"].startswith("dovecot_policy:"))  # type: ignore[no-any-return]
+    return next(source for source in guard.status()["sources"] if source["name"].startswith("dovecot_policy:"))
 
 
 def fail(guard: Live, guesses: Sequence[Any], width: int = 4) -> None:
@@ -247,10 +247,7 @@ def test_without_us_log_ins_go_on(place: Place, guard: Live, how: str) -> None:
         guard.tell(signal.SIGSTOP)
     began = time.monotonic()
     try:
-        if how == "slow":
-            found = together([partial(logs_in, friend), partial(_slowly, guard)])
-        else:
-            found = [logs_in(friend), logs_in(held)]
+        found = together([partial(logs_in, friend), partial(_slowly, guard) if how == "slow" else partial(logs_in, held)])
         print(f"{how}: {len(found)} log-ins took {time.monotonic() - began:.2f} s")
         assert all(found), "Dovecot goes on without an answer"
     finally:

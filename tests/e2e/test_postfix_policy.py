@@ -295,6 +295,19 @@ class TestMessages:
         wait_until(lambda: guard.counted("message_accepted") == before + 1, 10, "the log tells of it")
 
 
+    def test_each_message_of_a_session_counts(self, guard: Asked, place: Place) -> None:
+        """Postfix names each message anew, so none is taken for a repetition; and the log adds nothing to what was heard."""
+        guard.quiet()
+        before = guard.counted("message_accepted")
+        with place.at("203.0.113.52").mail_library(587) as smtp:
+            smtp.login("carol@example.org", "secret-c")
+            for number in range(3):
+                assert smtp.sendmail("carol@example.org", ["bob@example.org"], f"Subject: {number}\r\n\r\nHello.\r\n") == {}
+        assert guard.counted("message_accepted") == before + 3
+        guard.quiet()
+        assert guard.counted("message_accepted") == before + 3
+
+
 def fired(guard: Asked) -> list[tuple[str, str, str]]:
     """What rules found, those that only alert included: rule, subject, why."""
     lines = [line for line in guard.words().split("\n") if "event=impose" in line]

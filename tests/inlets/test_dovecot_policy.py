@@ -207,7 +207,8 @@ def test_allow_counts_nothing_however_often_it_is_asked(place: Place) -> None:
 
 
 def test_the_same_wrong_secret_counts_once_where_secrets_are_counted(place: Place) -> None:
-    place.adopt(Rule(name="guesses", counts="auth_failed", on=("imap",), by="client", distinct="secrets", threshold=3, window=Span(HOUR), hold_for=Span(HOUR)))
+    hour = Span(HOUR)
+    place.adopt(Rule(name="guesses", counts="auth_failed", on=("imap",), by="client", distinct="secrets", threshold=3, window=hour, hold_for=hour))
 
     async def doing(made: DovecotPolicyInlet, dovecot: Dovecot) -> None:
         await dovecot.fails(20)
@@ -351,7 +352,9 @@ def test_a_unix_socket_has_its_rights_and_needs_no_key(place: Place, tmp_path: P
     assert not path.exists()
 
 
-@pytest.mark.parametrize("settings", [{"listen": "localhost:1"}, {"listen": "127.0.0.1:99999"}, {"key": "short"}, {"key": ""}, {"listen": "/" + "x" * 150}])
+@pytest.mark.parametrize(
+    "settings", [{"listen": "localhost:1"}, {"listen": "127.0.0.1:99999"}, {"key": "short"}, {"key": ""}, {"listen": "/" + "x" * 150}]
+)
 def test_settings_that_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError, match=r"^(listen|key): "):
         msgspec.convert({"key": KEY, **settings}, DovecotPolicySettings)

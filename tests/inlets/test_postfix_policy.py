@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from gatepost.core.access import Entry
 from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Hold
@@ -52,9 +53,11 @@ def end_of(user: str = "Alice@Example.org", instance: str = "1.2.3", recipients:
     return question("data", "END-OF-MESSAGE", client, user, instance, recipients)
 
 
-@pytest.fixture
-def made() -> Iterator[Bench]:
-    """A guard."""
+@pytest.fixture(params=["asyncio", "uvloop"])
+def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A guard, on either loop."""
+    if request.param == "uvloop":
+        monkeypatch.setattr(asyncio.events, "new_event_loop", uvloop.new_event_loop)
     with bench() as found:
         yield found
 

@@ -109,7 +109,7 @@ def test_of_more_than_fit_those_that_end_last_stay_told(made: Bench, tmp_path: P
         await until(lambda: lines(path) == ["203.0.113.3 AUTH", "203.0.113.4 AUTH"])
 
     state = writing(made, path, doing, most=2).state()
-    assert (state.decided, state.enforced, state.unenforced) == (5, 2, 3)
+    assert (state.decided, state.enforced, state.unenforced) == (2, 2, 3)
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(made: Bench, tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ def test_services(name: str, service: tuple[str, str] | None) -> None:
     assert read(json.dumps({"protocol": name}).encode()).service == service
 
 
-@pytest.mark.parametrize(("mech", "secret"), [("PLAIN", "07a0"), ("LOGIN", "07a0"), ("", "07a0"), ("CRAM-MD5", ""), ("scram-sha-256", ""), ("XOAUTH2", "")])
+@pytest.mark.parametrize(
+    ("mech", "secret"), [("PLAIN", "07a0"), ("LOGIN", "07a0"), ("", "07a0"), ("CRAM-MD5", ""), ("scram-sha-256", ""), ("XOAUTH2", "")]
+)
 def test_a_mechanism_that_shows_no_password_has_no_hash_of_it(mech: str, secret: str) -> None:
     assert read(json.dumps({"pwhash": "07a0", "mech": mech}).encode()).secret == secret
 
@@ -140,7 +142,8 @@ def test_entries(body: bytes, found: Listed) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"x", b'{"ip":"192.0.2.0/24"}', b'{"ip":"1.1.1.1","netmask":"1.1.1.0/24"}', b'{"expire_secs":-1}', b'{"expire_secs":1e300}', b"[" * 100_000]
+    "body",
+    [b"x", b'{"ip":"192.0.2.0/24"}', b'{"ip":"1.1.1.1","netmask":"1.1.1.0/24"}', b'{"expire_secs":-1}', b'{"expire_secs":1e300}', b"[" * 100_000],
 )
 def test_entries_that_are_none(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -1,8 +1,9 @@
 """Has Dovecot ask: the lines for its configuration, for 2.3 and for 2.4, and the listener in ours.
 
 Job: plan three files: the settings that have Dovecot ask, the API key and the nonce that only root may read, and our own listener with the same key.
-Promise: Dovecot goes on without us, two seconds after a question at most; a second plan finds nothing left to do; a policy server that is there already is told, not
-replaced. Limits: one host; several that share accounts need the same nonce. Dovecot's manual, "Authentication policy", and "Upgrading 2.3 to 2.4".
+Promise: Dovecot goes on without us, two seconds after a question at most; a second plan finds nothing left to do; a policy server that is there
+already is told, not replaced. Limits: one host; several that share accounts need the same nonce. Dovecot's manual, "Authentication policy", and
+"Upgrading 2.3 to 2.4".
 """
 
 import re
@@ -154,7 +155,7 @@ def _settings(server: Dovecot, lines: str, end_penalty: bool) -> Change:
     lines += PENALTY if end_penalty and PENALTY not in server.main else ""
     if HEAD in server.main:
         head, _, rest = server.main.partition(HEAD)
-        last = f"!include_try {server.secret}\n"
+        last = f"\n!include_try {server.secret}\n"
         if last not in rest:
             raise BadInputError("holds Gatepost's lines, but not as setup wrote them; take them out, and run setup again", str(server.path))
         return Change(str(server.path), server.main, head + lines + rest.partition(last)[2])

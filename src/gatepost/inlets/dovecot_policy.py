@@ -160,7 +160,7 @@ class Answers:
     def _fact(self, asked: Asked, at: int, who: Client, name: str, peer: str) -> Fact:
         """What a report tells."""
         protocol, service = asked.service or ("imap", "imap")
-        host = self._host if not peer or ip_address(peer).is_loopback else peer
+        host = self._host if peer in ("", "127.0.0.1", "::1") else peer
         method, session, outcome = asked.mech, asked.session_id, asked.outcome
         if outcome == "succeeded":
             return AuthSucceeded(at, host, protocol, service, who, False, name, method, session)

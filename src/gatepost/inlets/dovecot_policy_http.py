@@ -40,6 +40,9 @@ _STATUS = {
 }
 
 
+_KEYS_LONG = (len("x-api-key"), len("authorization"))
+
+
 class Reply(NamedTuple):
     """An answer: its HTTP status and body."""
 
@@ -209,12 +212,15 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
-        self._measure(len(name) + len(value), HEADERS)
-        length = len(name)
-        if length == 9 and name.lower() == b"x-api-key":
-            self._api_key = value.strip()
-        elif length == 13 and name.lower() == b"authorization":
-            self._authorization = value.strip()
+        self._size += len(name) + len(value)
+        if self._size > HEADERS:
+            raise _TooMuchError(431, "too long")
+        if len(name) in _KEYS_LONG:
+            which = name.lower()
+            if which == b"x-api-key":
+                self._api_key = value.strip()
+            elif which == b"authorization":
+                self._authorization = value.strip()
 
     def on_headers_complete(self) -> None:
         """Its body begins."""

@@ -114,7 +114,7 @@ class PostfixCidr:
         denied = [prefix_text(net) for entry in entries if entry.verb == "deny" for net in entry.networks]
         wanted = [name for name in dict.fromkeys(denied + held) if "/" in name or self._refused(name, now)]
         hidden = wanted[: self._settings.most]
-        self._state.decided, self._state.unenforced = len(wanted), len(wanted) - len(hidden)
+        self._state.decided, self._state.unenforced = len(hidden), len(wanted) - len(hidden)
         lines = dict.fromkeys(hidden, HIDE)
         nets = [ip_network(name) for name in hidden if "/" in name]
         for name in self._exceptions(entries, now) if nets else ():
@@ -152,5 +152,5 @@ class PostfixCidr:
                 os.unlink(made)
             return
         self._written = text
-        self._state.enforced = self._state.decided - self._state.unenforced
+        self._state.enforced = self._state.decided
         self._state.working, self._state.problem = True, ""
