@@ -58,3 +58,12 @@ def test_what_is_worth_a_look_is_no_failure(gatepost: Live) -> None:
     ran = gatepost("doctor")
     assert ran.code == 0
     assert ran.out.splitlines()[-1].startswith("0 bad, ")
+
+
+def test_an_inlet_that_is_asked_shows_its_questions(gatepost: Live) -> None:
+    at = gatepost.made.now()
+    gatepost.made.sources = [Source(name="postfix_policy:x", reading=True, last=at, requests=1_200, refusals=7, connections=40, asked={"access": at})]
+    shown = gatepost("status").out
+    line = next(line for line in shown.split("\n") if line.startswith("postfix_policy:x"))
+    assert line.split()[1] == "yes"
+    assert line.split()[-4:] == ["1,200", "7", "40", "0"]

@@ -53,13 +53,16 @@ def _show_parts(found: dict[str, Any], now: int) -> None:
     sources = [
         (s["name"], _yes(s["reading"]), _ago(s["last"], now), _size(s["lag_bytes"]), f"{s['lines']:,}", f"{s['facts']:,}", f"{s['understood']:.1%}")
         for s in found["sources"]
+        if not s["asked"]
     ]
+    asked = [(s["name"], _yes(s["reading"]), _ago(s["last"], now), *(f"{s[name]:,}" for name in _ASKED)) for s in found["sources"] if s["asked"]]
     mirrors = [(m["name"], _yes(m["working"]), *(f"{m[name]:,}" for name in _FIGURES)) for m in found["mirrors"]]
     witnesses = [(w["inlet"], f"{w['kind']} on {w['protocol']}", _ago(w["since"], now), _ago(w["last"], now)) for w in found["witnesses"]]
     names = [(n["name"], ", ".join(n["addresses"]) or "nobody now", n["problem"]) for n in found["names"]]
     feeds = [(f["rule"], f["mode"], f["protocol"], f["kind"], f"{f['facts']:,}", _ago(f["last"], now)) for f in found["feeds"]]
     for header, rows, right in (
         (("inlet", "reading", "last line", "behind", "lines", "facts", "understood"), sources, ("behind", "lines", "facts", "understood")),
+        (("asked", "listening", "last", *_ASKED), asked, _ASKED),
         (("witness", "of", "since", "asked last"), witnesses, ()),
         (("mirror", "working", *_FIGURES), mirrors, _FIGURES),
         (("host name", "stands for", "problem"), names, ()),
@@ -70,6 +73,7 @@ def _show_parts(found: dict[str, Any], now: int) -> None:
             table(header, rows, right=right)
 
 
+_ASKED = ("requests", "refusals", "connections", "facts")
 _FIGURES = ("decided", "enforced", "mended", "unenforced")
 
 

@@ -20,6 +20,7 @@ from typing import Annotated, Literal, cast
 
 from msgspec import Meta, Struct
 
+from gatepost.core.subjects import address
 from gatepost.inlets.postfix_policy_answers import Answers
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.postfix_policy import Requests
@@ -143,14 +144,11 @@ class PostfixPolicyInlet:
         try:
             while True:
                 try:
-                    sock = self._open()
+                    await self._serve(self._open())
                 except OSError as wrong:
                     self._problem = f"cannot listen: {wrong}; trying again"
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
-                    continue
-                self._problem = ""
-                await self._serve(sock)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             self._guard.stopped(self.name)
 
@@ -189,13 +187,16 @@ class PostfixPolicyInlet:
         return sock
 
     async def _serve(self, sock: socket.socket) -> None:
+        """Answers on a socket until it is cancelled. Raises OSError where nobody can listen on it."""
         loop = asyncio.get_running_loop()
         path = self.settings.listen
-        if path.startswith("/"):
-            server = await loop.create_unix_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
-        else:
-            server = await loop.create_server(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
-        self._listening = True
+        serving = loop.create_unix_server if path.startswith("/") else loop.create_server
+        try:
+            server = await serving(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+        self._listening, self._problem = True, ""
         try:
             while True:
                 await asyncio.sleep(TICK)
@@ -220,8 +221,8 @@ class PostfixPolicyInlet:
         if len(self.open) >= self._most:
             return "too many connections"
         if isinstance(peer, tuple):
-            address = ip_address(peer[0].partition("%")[0])
-            if not any(address in net for net in self._askers):
+            asker = address(peer[0])
+            if not any(asker in net for net in self._askers):
                 return "stranger"
         return ""
 
@@ -229,13 +230,15 @@ class PostfixPolicyInlet:
 class _Connection(asyncio.Protocol):
     """One smtpd process."""
 
-    __slots__ = ("_answers", "_inlet", "_requests", "_transport", "half_since")
+    __slots__ = ("_answers", "_inlet", "_requests", "_stalled", "_transport", "half_since")
 
     def __init__(self, inlet: PostfixPolicyInlet) -> None:
         self._inlet = inlet
         self._answers = inlet.answers
         self._requests = Requests()
         self._transport: asyncio.Transport | None = None
+        self._stalled = False
+        """Whether it does not read our answers."""
         self.half_since = time.monotonic()
         """Since when it owes us the rest of a request, or its first one; 0 where it does not."""
 
@@ -256,6 +259,8 @@ class _Connection(asyncio.Protocol):
             transport.write(self._answers(found[0]) if len(found) == 1 else b"".join(map(self._answers, found)))
         if requests.broken:
             self.end(requests.broken)
+        elif self._stalled:
+            pass  # since when, pause_writing noted
         elif not requests.waiting:
             self.half_since = 0.0
         elif found or not self.half_since:
@@ -268,12 +273,14 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """It asks, and does not read the answers: nothing more is read from it until it does."""
+        self._stalled = True
         self.half_since = time.monotonic()
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.half_since = 0.0
+        self._stalled = False
+        self.half_since = time.monotonic() if self._requests.waiting else 0.0
         if self._transport is not None:
             self._transport.resume_reading()
 

@@ -74,6 +74,9 @@ _OF_SOURCES = (
     ("inlet_lag_bytes", "Bytes not read yet.", "lag_bytes"),
     ("inlet_lines_total", "Lines read.", "lines"),
     ("inlet_facts_total", "Facts that they yielded.", "facts"),
+    ("inlet_requests_total", "Questions of mail servers.", "requests"),
+    ("inlet_refusals_total", "Questions answered with no.", "refusals"),
+    ("inlet_connections", "Connections of mail servers now.", "connections"),
 )
 _OF_MIRRORS = (
     ("mirror_working", "1 while a mirror enforces.", "working"),
