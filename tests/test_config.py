@@ -182,3 +182,12 @@ def test_two_listeners_of_one_name_are_refused(tmp_path: Path) -> None:
     file.write_text("[[postfix_policy]]\n[[postfix_policy]]\ncontext = 'relay'\n")
     with pytest.raises(BadInputError, match=r"postfix_policy\.listen: 127\.0\.0\.1:8094 stands twice"):
         load(str(file))
+
+
+def test_messages_that_two_listeners_tell_of_are_warned_of(tmp_path: Path) -> None:
+    both = '[[postfix_policy]]\nlisten = "127.0.0.1:1"\n[[milter]]\nlisten = "127.0.0.1:2"\n'
+    (said,) = load(str(write(tmp_path / "a.toml", both))).warnings()
+    assert "take message_accepted out of counts" in said
+    for spared in (both + 'counts = ["connected"]\n', both + 'hosts = ["mx1"]\n[[postfix_policy]]\nlisten = "127.0.0.1:3"\n'):
+        text = spared.replace(':1"', ':1"\nhosts = ["mx2"]').replace(':3"', ':3"\ncontext = "relay"')
+        assert load(str(write(tmp_path / "b.toml", text))).warnings() == []

@@ -16,8 +16,10 @@ from msgspec import Meta, Struct
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.dovecot_policy import DovecotPolicySettings
+from gatepost.inlets.exim_ask import EximSettings
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
+from gatepost.inlets.milter import MilterSettings
 from gatepost.inlets.postfix_policy import PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogSettings
 from gatepost.keeper.files import HistorySettings
@@ -57,6 +59,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
     dovecot_policy: Annotated[tuple[DovecotPolicySettings, ...], Meta(description="Where Dovecot asks, a [[dovecot_policy]] each.")] = ()
     postfix_policy: Annotated[tuple[PostfixPolicySettings, ...], Meta(description="Where Postfix asks, a [[postfix_policy]] each.")] = ()
+    milter: Annotated[tuple[MilterSettings, ...], Meta(description="Where Postfix or Sendmail ask as their milter, a [[milter]] each.")] = ()
+    exim: Annotated[tuple[EximSettings, ...], Meta(description="Where Exim asks, an [[exim]] each.")] = ()
     nftables: NftablesSettings = NftablesSettings()
     postfix_cidr: PostfixCidrSettings = PostfixCidrSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
@@ -77,9 +81,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def warnings(self) -> list[str]:
         """What is allowed, and yet probably not meant."""
+        found = []
         if self.journal.follow == "yes" and self.logfile:
-            return [f'[journal] follow = "yes" beside [[logfile]] {self.logfile[0].path}: a mail daemon whose lines are in both is counted twice']
-        return []
+            said = "a mail daemon whose lines are in both is counted twice"
+            found.append(f'[journal] follow = "yes" beside [[logfile]] {self.logfile[0].path}: {said}')
+        policy = [each for each in self.postfix_policy if each.context in ("", "data")]
+        for each in self.milter:
+            if "message_accepted" in each.counts and any(not (each.hosts and other.hosts) or set(each.hosts) & set(other.hosts) for other in policy):
+                said = "a message that Postfix tells to both is counted twice; take message_accepted out of counts"
+                found.append(f"[[milter]] {each.listen} beside [[postfix_policy]] {policy[0].listen}: {said}")
+        return found
 
 
 class Paths(NamedTuple):
@@ -125,7 +136,8 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
-    names = [each.name for of in (settings.syslog, settings.dovecot_policy, settings.postfix_policy) for each in of]
+    listeners = (settings.syslog, settings.dovecot_policy, settings.postfix_policy, settings.milter, settings.exim)
+    names = [each.name for part in listeners for each in part]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         part, _, where = twice.partition(":")
         raise BadInputError(f"{part}.listen: {where} stands twice; a listener is named once", str(file))

@@ -23,3 +23,17 @@ def test_the_lines_are_printed_and_nothing_is_written(tmp_path: Path) -> None:
 
 def test_a_folder_without_configuration_is_told(tmp_path: Path) -> None:
     refused(run("setup", "postfix", "--folder", tmp_path), "main.cf", "--folder")
+
+
+def test_exims_lines_come_with_ours(tmp_path: Path) -> None:
+    (tmp_path / "conf.d/main").mkdir(parents=True)
+    (tmp_path / "update-exim4.conf.conf").write_text("dc_use_split_config='true'\n")
+    config = tmp_path / "gatepost.toml"
+    config.write_text("")
+    told = run("setup", "exim", "--folder", tmp_path, "--config", config, "--json").json
+    assert [Path(change["path"]).name for change in told["changes"]] == ["gatepost.toml", "000_gatepost", "10_gatepost"]
+    assert told["changes"][0]["lines"] == ["[[exim]]", 'listen = "127.0.0.1:8097"']
+    config.write_text('[[exim]]\nlisten = "/run/gatepost/exim"\n')
+    told = run("setup", "exim", "--folder", tmp_path, "--config", config, "--json").json
+    assert "GATEPOST = /run/gatepost/exim" in told["changes"][0]["lines"]
+    assert told["then"] == ["update-exim4.conf", "systemctl reload exim4"]

@@ -25,7 +25,7 @@ class Attacked:
     acts: list[campaign.Act]
 
 
-def _need(*servers: str) -> None:
+def need(*servers: str) -> None:
     if missing := net.lacking() or hosts.lacking("rsyslog", "openssl", *servers):
         pytest.skip(missing)
 
@@ -42,7 +42,7 @@ def world() -> Iterator[net.World]:
 @pytest.fixture(scope="session")
 def mail_host(world: net.World) -> dict[str, Attacked]:
     """Postfix and Dovecot after the campaign: under `syslog` what rsyslog wrote, under `own` the log of the Dovecot that keeps its own."""
-    _need("postfix", "dovecot")
+    need("postfix", "dovecot")
     host = hosts.MailHost(world)
     services.name_server(host.machine)
     place = campaign.Place(world.internet, host)
@@ -58,7 +58,7 @@ def mail_host(world: net.World) -> dict[str, Attacked]:
 @pytest.fixture(scope="session")
 def exim_host(world: net.World) -> Attacked:
     """Exim, with the recommended `log_selector`, after its campaign."""
-    _need("exim")
+    need("exim")
     host = hosts.EximHost(world)
     services.name_server(host.machine)
     acts = campaign.exim(campaign.Place(world.internet, host))
@@ -70,7 +70,7 @@ def exim_host(world: net.World) -> Attacked:
 @pytest.fixture(scope="session")
 def live_place(world: net.World) -> campaign.Place:
     """A mail host that a daemon can run on, and its clients."""
-    _need("postfix", "dovecot")
+    need("postfix", "dovecot")
     return campaign.Place(world.internet, hosts.MailHost(world, name=("mx7", 27), shared=SHARED))
 
 

@@ -1,8 +1,8 @@
-"""The mail hosts: real Postfix, Dovecot, rsyslog and Exim on machines of `net`, each with a configuration from `config/`.
+"""The mail hosts: real Postfix, Dovecot, rsyslog, Exim and Sendmail on machines of `net`, each with a configuration from `config/`.
 
 Job: start the servers as Debian starts them (plus ports for the rarer cases), and tell where their logs are.
 Promise: a host is ready when its constructor returns; its processes end with its machine.
-Limits: Debian's binaries: Postfix 3.7 and Dovecot 2.3 installed (or another Debian's tree), Exim unpacked in a folder.
+Limits: Debian's binaries: Postfix 3.7 and Dovecot 2.3 installed (or another Debian's tree), Exim and Sendmail unpacked in a folder.
 """
 
 import glob
@@ -15,7 +15,7 @@ from tests.e2e.net import Machine, World, wait_until
 
 CONFIG = Path(__file__).parent / "config"
 DEBIAN = Path(__file__).parents[2] / "build" / "debian"
-EXIM, TRIXIE = DEBIAN / "exim", DEBIAN / "trixie"
+EXIM, SENDMAIL, TRIXIE = DEBIAN / "exim", DEBIAN / "sendmail", DEBIAN / "trixie"
 SECRETS = {"alice@example.org": "secret-a", "bob@example.org": "secret-b", "carol@example.org": "secret-c"}
 HOSTS = "127.0.0.1 localhost\n::1 localhost\n{v4} {name}.example.org {name}\n192.0.2.80 mail.friend.example\n"
 RSYSLOG = """\
@@ -34,6 +34,7 @@ def lacking(*servers: str) -> str:
         "rsyslog": ("/usr/sbin/rsyslogd", "package rsyslog"),
         "rsyslog-openssl": (next(iter(glob.glob("/usr/lib/*/rsyslog/lmnsd_ossl.so")), "/nowhere"), "package rsyslog-openssl"),
         "exim": (str(EXIM / "usr/sbin/exim4"), "Exim's packages unpacked, by `make setup-servers`"),
+        "sendmail": (str(SENDMAIL / "usr/libexec/sendmail/sendmail"), "Sendmail's packages unpacked, by `make setup-servers`"),
         "trixie": (str(TRIXIE / "usr/lib/dovecot/imap-login"), "Debian 13's tree, made by `make setup-servers`"),
         "openssl": ("/usr/bin/openssl", "package openssl"),
         "fail2ban": ("/usr/bin/fail2ban-server", "package fail2ban"),
@@ -159,8 +160,12 @@ RECOMMENDED = "+smtp_connection +smtp_no_mail +smtp_incomplete_transaction"
 class EximHost:
     """Exim as Debian configures it, with accounts; ``logging`` is added to Debian's `log_selector`."""
 
-    def __init__(self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED) -> None:
-        self.machine = machine = world.machine(hostname, number, added=str(EXIM))
+    def __init__(
+        self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED, shared: Sequence[str] = (), split: bool = True
+    ) -> None:
+        """``split``: Debian's configuration in many files, else in one."""
+        self.split = split
+        self.machine = machine = world.machine(hostname, number, added=str(EXIM), shared=shared)
         self.v4, self.v6 = machine.v4, machine.v6
         furnish(machine)
         for name, line in (("passwd", "{0}:x:{1}:{1}::{2}:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
@@ -171,6 +176,8 @@ class EximHost:
         copy_config(machine, "exim", "/etc/exim4")
         local = machine.path("/etc/exim4/conf.d/main/000_local")
         local.write_text(local.read_text("ascii").replace("LOGGING", logging), "ascii")
+        if not split:
+            self._unsplit()
         machine.write("/etc/aliases", (CONFIG / "exim/aliases").read_text("ascii"))
         certificate(machine, "/etc/exim4")
         for folder in ("/var/spool/exim4", "/var/log/exim4", "/var/lib/exim4", "/run/exim4"):
@@ -179,7 +186,23 @@ class EximHost:
         machine.run("chown", "Debian-exim", "/etc/exim4/key.pem")
         machine.run("mkdir", "-p", "/var/mail")
         machine.run("chmod", "1777", "/var/mail")
+        self.restart()
+
+    def _unsplit(self) -> None:
+        """The same in Debian's one template: what is ours of the main section goes to the local macros, log-ins where they begin."""
+        folder = self.machine.path("/etc/exim4")
+        (folder / "exim4.conf.localmacros").write_text((folder / "conf.d/main/000_local").read_text("ascii"), "ascii")
+        template, auth = folder / "exim4.conf.template", (folder / "conf.d/auth/31_local").read_text("ascii")
+        template.write_text(template.read_text("ascii").replace("begin authenticators\n", f"begin authenticators\n\n{auth}\n"), "ascii")
+        config = folder / "update-exim4.conf.conf"
+        config.write_text(config.read_text("ascii").replace("dc_use_split_config='true'", "dc_use_split_config='false'"), "ascii")
+
+    def restart(self) -> None:
+        """Has it take up its configuration."""
+        machine = self.machine
         machine.run("update-exim4.conf")
+        machine.run("sh", "-c", "kill $(cat /run/exim4/exim.pid)", check=False)
+        wait_until(lambda: not machine.listening(25), 10, "Exim ends")
         machine.run("exim4", "-bd", "-q30m")
         wait_until(lambda: machine.listening(25), 10, "Exim listens")
 
@@ -197,3 +220,22 @@ class EximHost:
     def syslog(self) -> Path:
         """What Exim sends to syslog too, in rsyslog's traditional form."""
         return self.machine.log / "mail.log"
+
+
+class SendmailHost:
+    """Sendmail, which takes mail for bob and asks a milter on port 8096."""
+
+    def __init__(self, world: World, shared: Sequence[str] = ()) -> None:
+        self.machine = machine = world.machine("mx11", 31, added=str(SENDMAIL), shared=shared)
+        self.v4, self.v6 = machine.v4, machine.v6
+        furnish(machine)
+        for uid, user in ((5026, "smmta"), (5027, "smmsp"), (6001, "bob")):
+            for name, line in (("passwd", "{0}:x:{1}:{1}::/tmp:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
+                with machine.path(f"/etc/{name}").open("a", encoding="ascii") as file:
+                    file.write(line.format(user, uid))
+        copy_config(machine, "sendmail", "/etc/mail")
+        machine.run("mkdir", "-p", "/var/spool/mqueue", "/var/lib/sendmail/host_status", "/run/sendmail/mta")
+        machine.run("sh", "-c", "cd /etc/mail && m4 sendmail.mc >sendmail.cf")
+        machine.run("/usr/libexec/sendmail/sendmail", "-bi")
+        machine.run("/usr/libexec/sendmail/sendmail", "-L", "sm-mta", "-bd", "-q1h")
+        wait_until(lambda: machine.listening(2525), 10, "Sendmail listens")

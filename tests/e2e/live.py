@@ -11,8 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,34 @@ class Live:
         assert self._process is not None
         self.tell(signal.SIGCONT)
         os.kill(self._process.pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """It stands still meanwhile, as when it hangs."""
+        self.tell(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.go_on()
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """It works a tenth of the time meanwhile, in slices of 50 ms."""
+        over = threading.Event()
+
+        def hamper() -> None:
+            while not over.wait(0.05):
+                self.tell(signal.SIGSTOP)
+                over.wait(0.45)
+                self.go_on()
+
+        hampering = threading.Thread(target=hamper)
+        hampering.start()
+        try:
+            yield
+        finally:
+            over.set()
+            hampering.join()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it; returns its exit code."""

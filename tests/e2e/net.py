@@ -43,6 +43,8 @@ mount -t proc proc root/proc
 mount -t tmpfs tmpfs root/dev
 for node in null zero full random urandom tty; do touch root/dev/$node; mount --bind /dev/$node root/dev/$node; done
 mkdir root/dev/pts root/dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666 devpts root/dev/pts
+ln -s pts/ptmx root/dev/ptmx
 ln -s /proc/self/fd root/dev/fd
 mount -t tmpfs tmpfs root/run
 mount -t tmpfs tmpfs root/tmp

@@ -28,9 +28,16 @@ def messages(start: int, stop: int) -> list[str]:
     return [message(number) for number in range(start, stop)]
 
 
-def running(inlet: Inlet, doing: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs an inlet while something is done."""
-    asyncio.run(asyncio.wait_for(_together(inlet, doing()), AT_MOST))
+def running(
+    inlet: Inlet, doing: Callable[[], Coroutine[Any, Any, None]], factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+) -> None:
+    """Runs an inlet while something is done, on a loop."""
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_in_time(inlet, doing))
+
+
+async def _in_time(inlet: Inlet, doing: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    await asyncio.wait_for(_together(inlet, doing()), AT_MOST)
 
 
 async def _together(inlet: Inlet, doing: Awaitable[None]) -> None:

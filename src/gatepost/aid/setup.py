@@ -95,6 +95,11 @@ def read(path: Path) -> str:
     return text
 
 
+def near(listen: str) -> str:
+    """Where a server on this host asks who listens there: one that listens everywhere is asked on loopback."""
+    return listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+
+
 def added(path: Path, lines: str) -> Change:
     """A file of ours with lines at its end, made where it is not there."""
     before = read(path) if path.exists() else None

@@ -20,16 +20,22 @@ from gatepost.app.alerts import host_name
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import account
 from gatepost.inlets.dovecot_policy import Deeds, DovecotPolicyInlet, DovecotPolicySettings
+from gatepost.inlets.exim_ask import EximInlet, EximSettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
+from gatepost.inlets.milter import MilterInlet, MilterSettings
 from gatepost.inlets.postfix_policy import PostfixPolicyInlet, PostfixPolicySettings
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
 from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.reader import Coverage
 
-AnySettings = LogFileSettings | JournalSettings | SyslogSettings | DovecotPolicySettings | PostfixPolicySettings
-AnyInlet = LogFileInlet | JournalInlet | SyslogInlet | DovecotPolicyInlet | PostfixPolicyInlet
+LogSettings = LogFileSettings | JournalSettings | SyslogSettings
+LogInlet = LogFileInlet | JournalInlet | SyslogInlet
+AskedSettings = DovecotPolicySettings | PostfixPolicySettings | MilterSettings | EximSettings
+AskedInlet = DovecotPolicyInlet | PostfixPolicyInlet | MilterInlet | EximInlet
+AnySettings = LogSettings | AskedSettings
+AnyInlet = LogInlet | AskedInlet
 
 
 class Feed(NamedTuple):
@@ -59,7 +65,9 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
         inlets["journal"] = settings.journal
     inlets |= {each.name: each for each in settings.syslog}
     inlets |= {each.name: each for each in settings.dovecot_policy}
-    return inlets | {each.name: each for each in settings.postfix_policy}
+    inlets |= {each.name: each for each in settings.postfix_policy}
+    inlets |= {each.name: each for each in settings.milter}
+    return inlets | {each.name: each for each in settings.exim}
 
 
 class Feeds:
@@ -127,18 +135,25 @@ class Feeds:
         guard = self._guard
         if guard is None:
             raise RuntimeError("there is no guard yet")
-        given = (guard.report, self._now, guard.cursors)
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
-        if isinstance(each, PostfixPolicySettings):
-            return PostfixPolicyInlet(each, guard, self._now, lambda name: account(name, default_domain, domains), host_name())
-        if isinstance(each, DovecotPolicySettings):
-            return DovecotPolicyInlet(each, guard, self._now, lambda name: account(name, default_domain, domains), host_name(), self._deeds)
+        if isinstance(each, AskedSettings):
+            return self._make_asked(each, guard, lambda name: account(name, default_domain, domains))
+        given = (guard.report, self._now, guard.cursors)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
         zone = config.zone(each.timezone or settings.logs.timezone)
         if isinstance(each, SyslogSettings):
             return SyslogInlet(each, *given, zone=zone, default_domain=default_domain, domains=domains)
         return LogFileInlet(each, *given, zone=zone, default_domain=default_domain, domains=domains)
+
+    def _make_asked(self, each: AskedSettings, guard: Guard, canonical: Callable[[str], str]) -> AskedInlet:
+        """An inlet that mail servers ask."""
+        if isinstance(each, DovecotPolicySettings):
+            return DovecotPolicyInlet(each, guard, self._now, canonical, host_name(), self._deeds)
+        if isinstance(each, PostfixPolicySettings):
+            return PostfixPolicyInlet(each, guard, self._now, canonical, host_name())
+        kind = MilterInlet if isinstance(each, MilterSettings) else EximInlet
+        return kind(each, guard, self._now, canonical)  # type: ignore[arg-type]
 
     # --- telling
 
@@ -154,7 +169,7 @@ class Feeds:
     def _doubles(self) -> Iterator[str]:
         """Daemons whose lines come by two kinds of inlets."""
         for (one, first), (other, second) in combinations(self._feeds.items(), 2):
-            if type(first.inlet) is type(second.inlet):
+            if type(first.inlet) is type(second.inlet) or isinstance(first.inlet, AskedInlet) or isinstance(second.inlet, AskedInlet):
                 continue
             here, there = _hosts(first.inlet), _hosts(second.inlet)
             local = not any(isinstance(feed.inlet, SyslogInlet) and feed.inlet.settings.transport != "unix" for feed in (first, second))
@@ -164,11 +179,9 @@ class Feeds:
                     yield f"{daemon} is read from {one} and from {other}: each of its lines counts twice; keep one of them in gatepost.toml"
 
 
-def _hosts(inlet: AnyInlet) -> dict[str, set[str]]:
+def _hosts(inlet: LogInlet) -> dict[str, set[str]]:
     """The daemons whose lines an inlet brought, each with its hosts; an empty name is this host."""
     found: dict[str, set[str]] = {}
-    if isinstance(inlet, DovecotPolicyInlet | PostfixPolicyInlet):
-        return found
     for host, daemon in inlet.senders.daemons() if isinstance(inlet, SyslogInlet) else inlet.reader.daemons:
         name = host if host[:1].isdigit() else host.partition(".")[0].lower()
         found.setdefault(daemon, set()).add("" if name == LOCAL else name)
@@ -181,6 +194,8 @@ def _why(task: asyncio.Task[None]) -> str:
 
 
 def _source(name: str, inlet: AnyInlet) -> Source:
+    if isinstance(inlet, AskedInlet):
+        return _asked(name, inlet)
     if isinstance(inlet, LogFileInlet):
         of_file = inlet.state()
         made = Source(name=name, reading=of_file.reading, problem=of_file.problem, last=of_file.last_line_at, lag_bytes=of_file.lag_bytes)
@@ -191,14 +206,12 @@ def _source(name: str, inlet: AnyInlet) -> Source:
         dropped = {"suppressed by journald": of_journal.suppressed, "times lost the thread": of_journal.gaps}
         made = Source(name=name, reading=of_journal.reading, problem=of_journal.problem, last=of_journal.last_line_at, dropped=_some(dropped))
         return _counted(made, of_journal.lines, of_journal.facts, of_journal.coverage)
-    if isinstance(inlet, DovecotPolicyInlet | PostfixPolicyInlet):
-        return _asked(name, inlet)
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)
 
 
-def _asked(name: str, inlet: DovecotPolicyInlet | PostfixPolicyInlet) -> Source:
+def _asked(name: str, inlet: AskedInlet) -> Source:
     """A source that is asked."""
     state = inlet.state()
     return Source(

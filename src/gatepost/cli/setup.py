@@ -14,6 +14,7 @@ from msgspec import structs
 from gatepost import config
 from gatepost.aid.setup import Applied, Change, Plan, added, apply
 from gatepost.aid.setup_dovecot import Dovecot, plan_dovecot
+from gatepost.aid.setup_exim import Exim, plan_exim
 from gatepost.aid.setup_postfix import Postfix, plan_postfix
 from gatepost.app.wiring import listeners
 from gatepost.cli import options
@@ -21,6 +22,8 @@ from gatepost.cli.show import print_json, safe
 from gatepost.inlets.postfix_policy import PostfixPolicySettings
 from gatepost.outlets.postfix_cidr import HEADING
 
+EXIM = "127.0.0.1:8097"
+"""Where Exim is to ask while gatepost.toml does not say."""
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -58,6 +61,26 @@ def _plan_postfix(folder: str, config_path: str | None) -> Plan:
     closed = any(each.when_away == "closed" for each in sockets)
     plan = plan_postfix(Postfix(folder), listeners(sockets), closed, hiding)
     return structs.replace(plan, changes=(*ours, *plan.changes), then=(*then, *plan.then))
+
+
+@setup.command()
+@folder
+@applying
+@options.config_file
+@options.as_json
+def exim(folder: str, applying: bool, config_path: str | None, as_json: bool) -> None:
+    """Have Exim, as Debian configures it, ask who may connect, log in and relay, and tell what it accepted."""
+    carry_out(lambda: _plan_exim(folder, config_path), applying, as_json)
+
+
+def _plan_exim(folder: str, config_path: str | None) -> Plan:
+    """Exim's files, and ours: it asks where we listen."""
+    sockets = config.load(config_path).exim
+    plan = plan_exim(Exim(folder), sockets[0].listen if sockets else EXIM)
+    if sockets or plan.by_hand:
+        return plan
+    ours = added(Path(config_path or config.default_file()), f'[[exim]]\nlisten = "{EXIM}"\n')
+    return structs.replace(plan, changes=(ours, *plan.changes), then=("systemctl reload gatepost", *plan.then))
 
 
 @setup.command()

@@ -1,0 +1,254 @@
+"""Listeners that mail servers ask: who may connect, how many, and for how long.
+
+Job: listen on TCP or a unix socket, take connections of the listed servers, end those that are slow or too many. Promise: bounded, whoever sends
+whatever; what is refused is counted by its reason; a listener that cannot open is told, and tried again. Limits: it knows no protocol: that is the
+connection's, a class made for it.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import resource
+import socket
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+TICK = 1.0
+"""Seconds between two looks at the connections."""
+HALF = 10.0
+"""Seconds within which a request that has begun must end."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds until a listener that could not open is tried again."""
+BACKLOG = 1024
+SPARE_FILES = 256
+"""File descriptors that connections leave to everything else."""
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})")
+
+
+class AskedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where mail servers ask."""
+
+    listen: Annotated[str, Meta(description="Address and port, or a unix socket's path.", max_length=200, examples=["127.0.0.1:8094"])]
+    askers: Annotated[
+        tuple[str, ...], Meta(description="Networks that may ask, where that is not this host alone.", max_length=1_000, examples=[["192.0.2.25/32"]])
+    ] = ("127.0.0.0/8", "::1/128")
+    mode: Annotated[str, Meta(description="Rights of the unix socket.", pattern="^0[0-7]{3}$")] = "0660"
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Names that the asking servers have in the logs, where logs of others are read too; empty: all.", max_length=1_000),
+    ] = ()
+    connections: Annotated[int, Meta(description="Connections at most.", ge=1, le=20_000)] = 5_000
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the fields do not fit each other."""
+        if self.is_unix:
+            if len(os.fsencode(self.listen)) > 107:
+                raise ValueError("listen: the path of a unix socket has 107 bytes at most")
+            return
+        endpoint(self.listen)
+        for each in self.askers:
+            try:
+                ip_network(each)
+            except ValueError as wrong:
+                raise ValueError(f"askers: {wrong}") from None
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether it is a unix socket."""
+        return self.listen.startswith("/")
+
+
+class AskedState(Struct, kw_only=True):
+    """How a listener is doing, for status, doctor and metrics."""
+
+    listening: bool
+    problem: str
+    """What is wrong, and what is done about it; empty where all is well."""
+    requests: int
+    facts: int
+    refusals: int
+    """Requests that were answered with a no."""
+    last: dict[str, int]
+    """When each stage was asked about last, in microseconds since 1970 UTC."""
+    connections: int
+    dropped: dict[str, int]
+    """Connections that were not taken or were ended, by reason."""
+
+
+class Asked(asyncio.Protocol):
+    """One connection of a mail server. What is made of the bytes is told by a protocol's own class."""
+
+    idle = 3_600.0
+    """Seconds after which a silent connection is ended."""
+
+    def __init__(self, door: "Door") -> None:
+        self.door = door
+        self.transport: asyncio.Transport | None = None
+        self.half_since = 0.0
+        """Since when a request waits for its end; 0 where none does."""
+        self.heard = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream's
+        self.heard = time.monotonic()
+        if reason := self.door.refusal(self):
+            self.end(reason)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.door.open.discard(self)
+
+    def pause_writing(self) -> None:
+        """The server does not read our answers: its next requests wait, too."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def waits(self, half: bool, began: bool) -> None:
+        """Notes whether half a request waits here, and whether it is a new one."""
+        self.heard = time.monotonic()
+        if not half:
+            self.half_since = 0.0
+        elif began or not self.half_since:
+            self.half_since = self.heard
+
+    def end(self, reason: str = "") -> None:
+        """Ends the connection at once, for a reason that is counted where there is one."""
+        if reason:
+            self.door.dropped[reason] += 1
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Door:
+    """A listener, and the connections that came through it."""
+
+    def __init__(self, settings: AskedSettings, connection: Callable[["Door"], Asked]) -> None:
+        self.settings = settings
+        self.open: set[Asked] = set()
+        self.dropped: Counter[str] = Counter()
+        self.problem = ""
+        self.listening = False
+        self.port = 0
+        """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
+        self._connection = connection
+        self._most = settings.connections
+        self._askers = [ip_network(each) for each in settings.askers]
+
+    async def run(self) -> None:
+        """Listens until it is cancelled; what cannot open is tried again."""
+        pause = FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock = _open(self.settings)
+            except OSError as wrong:
+                self.problem = f"cannot listen on {self.settings.listen}: {wrong}; trying again"
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            self.problem = ""
+            self._most = min(self.settings.connections, _files(self.settings.connections + SPARE_FILES) - SPARE_FILES)
+            self.port = 0 if self.settings.is_unix else sock.getsockname()[1]
+            server = await loop.create_server(lambda: self._connection(self), sock=sock, backlog=BACKLOG)
+            try:
+                self.listening = True
+                while True:
+                    await asyncio.sleep(TICK)
+                    self._sweep()
+            finally:
+                self._close(server)
+
+    def refusal(self, connection: Asked) -> str:
+        """Takes a connection, or says why not."""
+        if not self.settings.is_unix and not _in(connection.transport, self._askers):
+            return "stranger"
+        if len(self.open) >= self._most:
+            return "too many connections"
+        self.open.add(connection)
+        return ""
+
+    def _sweep(self) -> None:
+        """Ends the connections in which a request does not come to its end, and those that are silent for too long."""
+        now = time.monotonic()
+        for each in list(self.open):
+            if each.half_since and now - each.half_since > HALF:
+                each.end("slow")
+            elif now - each.heard > each.idle:
+                each.end("idle")
+
+    def _close(self, server: asyncio.Server) -> None:
+        self.listening = False
+        server.close()
+        for each in list(self.open):
+            each.end()
+        if self.settings.is_unix:
+            with contextlib.suppress(OSError):
+                os.unlink(self.settings.listen)
+
+
+def _in(transport: asyncio.Transport | None, networks: list[IPv4Network | IPv6Network]) -> bool:
+    """Whether the other end of a TCP connection lies in one of the networks."""
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    if not peer:
+        return False  # it has gone already
+    found = ip_address(peer[0].partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    return any(found in each for each in networks)
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """Address and port. Raises ValueError."""
+    found = _HOST_PORT.fullmatch(text)
+    if found is None or int(found[3]) > 65_535:
+        raise ValueError(f"listen: {text!r} is no address and port, and no path; write 127.0.0.1:8094, [::1]:8094 or /run/gatepost/NAME")
+    return str(ip_address(found[1] or found[2])), int(found[3])
+
+
+def _files(wanted: int) -> int:
+    """File descriptors that this process may have; more are asked for where that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _open(settings: AskedSettings) -> socket.socket:
+    """The listening socket. Raises OSError."""
+    if settings.is_unix:
+        return _unix(settings)
+    host, port = endpoint(settings.listen)
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _unix(settings: AskedSettings) -> socket.socket:
+    """A socket at a path; one that was left behind is replaced."""
+    path = settings.listen
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        os.chmod(path, int(settings.mode, 8))
+    except OSError:
+        sock.close()
+        raise
+    return sock
