@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from gatepost.core.facts import Fact
 from gatepost.wire.maillog import dovecot, exim, framing, postfix
 from gatepost.wire.maillog.framing import Framed, frame
-from gatepost.wire.maillog.grammar import MEMO_LENGTH, NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.grammar import MEMO, MEMO_LENGTH, NOTHING, Host, Process, Yield
 from gatepost.wire.maillog.recent import Recent
 from gatepost.wire.maillog.stamps import NoStampError, Stamps
 
@@ -85,6 +85,8 @@ class Reader:
         self._processes: Recent[tuple[str, str, str], Process | None] = Recent(PROCESSES)
         self._origins: Recent[str, Process | None] = Recent(PROCESSES)
         """Processes by the text between the stamp and the first ``: ``: the short way to what `_processes` has."""
+        self._foreign: dict[str, None] = {}
+        """The same texts up to the process id, of programs that are no mail daemons: their processes come and go by the thousand."""
         self.daemons: dict[tuple[str, str], None] = {}
         """The hosts and daemons (postfix, dovecot, exim) whose lines were read since the start."""
         self._edge = 15
@@ -128,6 +130,9 @@ class Reader:
                 if len(line) > LONGEST:
                     raise NoStampError
             except LookupError:
+                if self._is_foreign(head, edge):
+                    foreign += 1
+                    continue
                 process, at, message = self._unusual(line, lines[number - place - 1] if number > place else self._previous)
                 last, edge, origins = "", self._edge, self._origins.young
             if process is None:
@@ -157,6 +162,17 @@ class Reader:
         self._count(len(lines), foreign)
         return numbers, facts
 
+    def _is_foreign(self, head: str, edge: int) -> bool:
+        """Whether a line's head is of one more process of a program that is no mail daemon; its stamp counts."""
+        program, bracket, pid = head[edge:].partition("[")
+        if program not in self._foreign or not bracket or pid[-1:] != "]" or not pid[:-1].isdecimal():
+            return False
+        try:
+            self._stamps.read(head[:edge])
+        except NoStampError:
+            return False
+        return True
+
     def _unusual(self, line: str, previous: str) -> tuple[Process | None, int, str]:
         """Process, time and message of a line that the short way does not lead to."""
         if len(line) > LONGEST:
@@ -181,6 +197,10 @@ class Reader:
             origin = line.partition(": ")[0][framed.edge :]
             if len(origin) <= MEMO_LENGTH:
                 self._origins.put(origin, process)
+                if process is None and framed.pid:
+                    if len(self._foreign) >= MEMO:
+                        self._foreign.clear()
+                    self._foreign[origin.partition("[")[0]] = None
         return process, at, framed.message
 
     def _time(self, stamp: str | int) -> int:
