@@ -119,38 +119,40 @@ class Reader:
         facts: list[Fact] = []
         seen, add = numbers.append, facts.append
         stamp_of, edge, origins = self._stamps.read, self._edge, self._origins.young
+        front, behind = slice(edge), slice(edge, None)
         last, at, foreign = "", 0, 0
+        if max(map(len, lines), default=0) > LONGEST:
+            lines = self._without_long(lines)
         for number, line in enumerate(lines, place):
             head, _, message = line.partition(": ")
             try:
-                process = origins[head[edge:]]
-                stamp = head[:edge]
+                process = origins[head[behind]]
+                stamp = head[front]
                 if stamp != last:
                     at, last = stamp_of(stamp), stamp
-                if len(line) > LONGEST:
-                    raise NoStampError
             except LookupError:
                 if self._is_foreign(head, edge):
                     foreign += 1
                     continue
                 process, at, message = self._unusual(line, lines[number - place - 1] if number > place else self._previous)
                 last, edge, origins = "", self._edge, self._origins.young
+                front, behind = slice(edge), slice(edge, None)
             if process is None:
                 foreign += 1
                 continue
-            word = message.partition(" ")[0]
+            word, _, rest = message.partition(" ")
             handler = process.words.get(word)
             if handler is not None:
                 found = handler(process, at, message)
             elif word == "message":
                 found = self._repeated(process, at, message)
             else:
-                found = process.other(at, message)
+                found = process.other(at, message, word, rest)
             if found is NOTHING:
                 continue
             if found is None:
                 self._not_understood(line)
-            elif isinstance(found, tuple):
+            elif found.__class__ is tuple:
                 for fact in found:
                     seen(number)
                     add(fact)
@@ -158,7 +160,7 @@ class Reader:
                 seen(number)
                 add(found)
         if lines:
-            self._previous = lines[-1][:LONGEST]
+            self._previous = lines[-1]
         self._count(len(lines), foreign)
         return numbers, facts
 
@@ -173,11 +175,13 @@ class Reader:
             return False
         return True
 
+    def _without_long(self, lines: Sequence[str]) -> Sequence[str]:
+        """The lines, empty ones in the place of those that are too long to be read."""
+        self.coverage.cut += sum(len(line) > LONGEST for line in lines)
+        return [line if len(line) <= LONGEST else "" for line in lines]
+
     def _unusual(self, line: str, previous: str) -> tuple[Process | None, int, str]:
         """Process, time and message of a line that the short way does not lead to."""
-        if len(line) > LONGEST:
-            self.coverage.cut += 1
-            return None, 0, ""
         framed = frame(line, self._daemon)
         if framed is None:
             return None, 0, ""
@@ -231,12 +235,11 @@ class Reader:
         """Unfolds what rsyslog folded: it happened that often, after the line that was written."""
         folded = _REPEATED.fullmatch(message)
         if folded is None:
-            return process.other(at, message)
+            return process.read(at, message)
         inner = folded[2]
-        handler = process.words.get(inner.partition(" ")[0])
         facts: list[Fact] = []
         for _ in range(min(int(folded[1]), REPEATS)):
-            found = handler(process, at, inner) if handler is not None else process.other(at, inner)
+            found = process.read(at, inner)
             if found is None:
                 return None
             if not isinstance(found, tuple):
