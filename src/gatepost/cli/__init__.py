@@ -7,7 +7,6 @@ line that names the cure. Limits: nothing is decided here.
 import errno
 import os
 import sys
-from importlib.metadata import version
 from io import TextIOWrapper
 
 import click
@@ -35,7 +34,7 @@ _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(version("gatepost"), prog_name="gatepost")
+@click.version_option(package_name="gatepost", prog_name="gatepost")
 def gatepost() -> None:
     """Guards mail servers: counts what clients do, and says who goes too far, and why."""
 

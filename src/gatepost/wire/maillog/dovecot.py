@@ -243,21 +243,17 @@ class Auth(Process):
 
 def _plainly_failed(message: str) -> tuple[str, str, str, str] | None:
     """User, client, session and reason of a worker's line as most are; None where one must look closer: at one comma more, say."""
-    parts = message.split(": ")
-    if len(parts) != 4:
-        return None
-    worker, number, fields, said = parts
+    worker, _, rest = message.partition(">: ")
+    what, _, said = rest.rpartition("): ")
+    database, _, fields = what.partition("(")
     cause = _SAID.get(said)
-    if cause is None or worker[:27] != "conn unix:auth-worker (pid=" or number[:12] != "auth-worker<" or fields[-1:] != ")":
+    if cause is None or worker[:27] != "conn unix:auth-worker (pid=" or worker.count("(") > 1 or not database.replace("-", "").isalnum():
         return None
-    who, *place = fields[:-1].split(",")
-    database, _, user = who.partition("(")
-    if len(place) == 1:
-        place.append("<>")
-    if len(place) != 2 or len(user) > 67 or not database.replace("-", "").isalnum():
+    user, _, place = fields.partition(",")
+    rip, _, session = place.partition(",")
+    if len(user) > 67 or not (session == "" or (session[0] == "<" and session[-1] == ">" and "," not in session)):
         return None
-    rip, session = place
-    return (user, rip, session[1:-1], cause) if session[:1] == "<" and session[-1] == ">" else None
+    return user, rip, session[1:-1], cause
 
 
 def _closely_failed(message: str) -> tuple[str, str, str, str] | None:

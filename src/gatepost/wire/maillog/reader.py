@@ -152,7 +152,7 @@ class Reader:
                 continue
             if found is None:
                 self._not_understood(line)
-            elif found.__class__ is tuple:
+            elif type(found) is tuple:
                 for fact in found:
                     seen(number)
                     add(fact)
