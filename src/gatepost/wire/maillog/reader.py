@@ -152,7 +152,7 @@ class Reader:
                 continue
             if found is None:
                 self._not_understood(line)
-            elif type(found) is tuple:
+            elif isinstance(found, tuple):
                 for fact in found:
                     seen(number)
                     add(fact)
