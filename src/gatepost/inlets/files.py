@@ -267,7 +267,7 @@ def _lines(data: bytes) -> list[str]:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").removesuffix(b"\r")
     lines = data.decode("utf-8", "replace").split("\n")
-    if len(data) > LONGEST:
+    if max(map(len, lines)) > LONGEST:
         return [line if len(line) <= LONGEST else line[: LONGEST + 1] for line in lines]
     return lines
 
