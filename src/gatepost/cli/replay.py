@@ -58,6 +58,7 @@ def replay(
 def _feed(logs: PastLogs, made: Replay) -> None:
     """Feeds all lines in, with a progress bar where somebody watches."""
     gc.freeze()
+    gc.set_threshold(50_000)  # what a replay keeps holds no circles: to look for some often is in vain
     size = sum(file.size for file in logs.files)
     bar = Progress(
         TextColumn("reading"),

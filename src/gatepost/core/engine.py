@@ -41,6 +41,10 @@ STAGE_OF: dict[type[Fact], QuestionStage] = {AuthFailed: "login", AuthSucceeded:
 """The stage at which a fact's client would have been turned away; connect for all other kinds."""
 
 
+GOOD: dict[type[Fact], None] = {MessageAccepted: None, AuthSucceeded: None}
+"""What a client does well, remembered whether a rule counts it or not."""
+
+
 class Engine:
     """The state of one guard."""
 
@@ -81,32 +85,25 @@ class Engine:
             return self._apply_other(entry)
         fact: Fact = entry  # type: ignore[assignment]
         at = fact.at
-        if at > self.newest:
-            self.newest = at
-            if at >= self._turn_at:
-                self._turn()
-        elif at < self.newest - LATE:
+        if at != self.newest and self._is_late(at):
             self.late += 1
             return ()
-        if fact.evidence_only:
-            return ()
-        counters = table.get(fact.protocol, ())
-        good = kind is MessageAccepted or kind is AuthSucceeded
         # What nobody counts or remembers goes no further: it is most of a quiet log.
-        if not (good or counters) or (kind is SessionEnded and not is_bad(fact)):
+        counters = table.get(fact.protocol)
+        if counters is None or fact.evidence_only or (kind is SessionEnded and not is_bad(fact)):
             return ()
         view = self._views.get(fact.client) or self.view(fact.client)
         if (view.entries or self._held_accounts or not self._held.isdisjoint(view.prefixes)) and self._turns_away(fact, view):
             self.turned_away += 1
             return ()
-        if good:
+        if kind in GOOD:
             self._remember(fact, view)
         if view.entries or self._picky or self.graces:
             counters = tuple(each for each in counters if self._counts(each, fact, view))
         effects: tuple[Effect, ...] = ()
         for each in counters:
             if each.plain and not each.windows.silences:
-                marks = each.windows.count(view.wide if each.wide else view.client, at << PLACE_BITS | place, 1)
+                marks = each.windows.count(view.wide if each.wide else view.client, at << PLACE_BITS | place)
             else:
                 marks = each.count(fact, view, place)
             if marks is not None:
@@ -333,12 +330,21 @@ class Engine:
         self._turn_at = 0
 
     def _index(self) -> None:
+        """Finds counters by kind and protocol; where nobody counts there is nothing, save for what is remembered in any case."""
         self._picky = any(each.rule.forgive_known for each in self.counters)
-        self._tables = {kind: {} for kind in Fact.__subclasses__() if kind is not Refused}
+        self._tables = {kind: dict.fromkeys(PROTOCOLS, ()) if kind in GOOD else {} for kind in Fact.__subclasses__() if kind is not Refused}
         for each in self.counters:
             table = self._tables[KIND_OF[each.rule.counts]]
             for protocol in each.protocols:
                 table[protocol] = (*table.get(protocol, ()), each)
+
+    def _is_late(self, at: int) -> bool:
+        """Whether a fact's time is too long ago to count; a newer one moves the engine's on."""
+        if at > self.newest:
+            self.newest = at
+            if at >= self._turn_at:
+                self._turn()
+        return at < self.newest - LATE
 
     def _turn(self) -> None:
         """Lets go what is idle: windows, graces, decisions that ended long ago."""

@@ -60,7 +60,10 @@ class Holdings:
     def on(self, view: View, account: str) -> list[Decision]:
         """The decisions about a client, its networks, an account and its pairs, whether they stand or ended lately; the newest of each first."""
         decisions, by_address = self.decisions, self.by_address
-        found = [decisions[number] for text in view.prefixes if text in by_address for number in reversed(by_address[text])]
+        found: list[Decision] = []
+        for text in view.prefixes:
+            if text in by_address:
+                found += map(decisions.__getitem__, reversed(by_address[text]))
         if account and self.by_account:
             for text in (f"account {account}", f"pair {pair(account, view.client)}", f"pair {pair(account, view.home)}"):
                 found += [decisions[number] for number in reversed(self.by_account.get(text, ()))]

@@ -175,7 +175,7 @@ class Windows:
         """Has every silence end at a time at the latest."""
         self.silences = {key: sorted((min(until, at), start) for until, start in spans) for key, spans in self.silences.items()}
 
-    def count(self, key: str, new: int, weight: int) -> list[int] | None:
+    def count(self, key: str, new: int, weight: int = 1) -> list[int] | None:
         """Counts a fact at mark ``new``, ``weight`` times. Returns the marks that fire, the key's window being cleared, or None.
 
         The hottest path of all: most keys are touched once, many a few times.

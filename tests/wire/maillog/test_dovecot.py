@@ -18,8 +18,7 @@ END = f"method=PLAIN, rip={ME}, lip=192.0.2.1, TLS, session=<q1Zr+/0F9NsK>"
 def read(message: str, tag: str = "dovecot") -> Yield:
     reader = dovecot.process(Host("mx", "example.org"), tag)
     assert reader is not None
-    known = reader.words.get(message.partition(" ")[0])
-    return known(reader, 5, message) if known is not None else reader.other(5, message)
+    return reader.read(5, message)
 
 
 def clients(found: Yield) -> set[str]:

@@ -29,8 +29,7 @@ class Log:
 
     def read(self, message: str, later: int = 1_000) -> Yield:
         self.at += later
-        known = self.reader.words.get(message.partition(" ")[0])
-        return known(self.reader, self.at, message) if known is not None else self.reader.other(self.at, message)
+        return self.reader.read(self.at, message)
 
     def facts(self, message: str, later: int = 1_000) -> tuple[Fact, ...]:
         found = self.read(message, later)

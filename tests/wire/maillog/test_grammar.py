@@ -66,7 +66,7 @@ def test_tables_come_back_as_plain_data() -> None:
 
 def test_a_process_knows_nothing_by_itself() -> None:
     process = Process(Host("mx"), "smtp", "smtp")
-    assert (process.words, process.other(0, "anything"), process.dump()) == ({}, None, None)
+    assert (process.words, process.read(0, "anything"), process.dump()) == ({}, None, None)
 
 
 def test_names() -> None:

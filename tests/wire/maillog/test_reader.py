@@ -94,6 +94,31 @@ def test_a_line_that_is_too_long_is_counted_and_not_read() -> None:
     assert len(one.read([start + "x" * 1000], 3)) == 1
 
 
+def test_a_line_that_is_too_long_is_not_unfolded_either() -> None:
+    one = reader()
+    cut = syslog(f"warning: {A}: SASL PLAIN authentication failed: x, sasl_username=" + "x" * module.LONGEST)
+    assert one.read([*cut, "Nov 24 12:00:09 mx last message repeated 2 times"], 1) == []
+    assert one.read(cut, 3) == one.read(["Nov 24 12:00:09 mx last message repeated 2 times"], 4) == []
+
+
+def test_each_further_process_of_a_foreign_program_is_passed_over() -> None:
+    one = reader()
+    assert one.read([f"Nov 24 12:00:0{n} mx sshd[{n}]: Failed password" for n in range(4)], 1) == []
+    assert (one.coverage.lines, one.coverage.mail_lines) == (4, 0)
+    assert one.newest == NOON + 3_000_000, "its stamps count"
+    assert len(one._origins) == 1, "only the first was framed"
+    assert one.read(["Nov 99 12:00:09 mx sshd[5]: x", "Nov 24 12:00:09 mx sshd[x]: y", "Nov 24 12:00:09 mx sshd[5: z"], 5) == []
+    assert (one.coverage.lines, one.coverage.mail_lines, one.newest) == (7, 0, NOON + 3_000_000), "no stamp, or no process id"
+    assert len(one.read([f"Nov 24 12:00:09 mx postfix/smtpd[6]: connect from {A}"], 8)) == 1
+
+
+def test_foreign_programs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MEMO", 3)
+    one = reader()
+    assert one.read([f"Nov 24 12:00:00 mx cron{n}[{n}]: x" for n in range(10)], 1) == []
+    assert len(one._foreign) <= 3
+
+
 def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROCESSES", 50)
     monkeypatch.setattr(module, "HOSTS", 20)

@@ -37,6 +37,8 @@ QUIET = frozenset(
 """Processes whose lines tell nothing of a log-in."""
 
 AUTHS = ("auth", "auth-worker")
+ENDS = {"Disconnected:": False, "Login:": True, "Aborted": False}
+"""First words of the line that ends the log-in phase, as they mostly are, and whether it ended well."""
 LEVELS = ("Info:", "Warning:", "Error:", "Fatal:", "Panic:", "Debug:")
 
 USER_LENGTH = 83
@@ -112,14 +114,16 @@ class Login(Process):
 
     __slots__ = ()
 
-    def other(self, at: int, message: str) -> Yield:
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """Reads what a login process wrote, with or without a level before it."""
-        first, _, rest = message.partition(" ")
-        if first in LEVELS:
-            return NOTHING if first == "Debug:" else self.other(at, rest)
-        if first == "Login:" or message.startswith(("Logged in:", "Logged in ")):
+        well = ENDS.get(word)
+        if well is not None:
+            return self._ended(at, message, well)
+        if word in LEVELS:
+            return NOTHING if word == "Debug:" else self.read(at, rest)
+        if message.startswith(("Logged in:", "Logged in ")):
             return self._ended(at, message, True)
-        if first == "Disconnected:" or first == "Aborted" or message.startswith(("Disconnected (", "Login aborted:", "Too many ")):
+        if message.startswith(("Disconnected (", "Login aborted:", "Too many ")):
             return self._ended(at, message, False)
         if message.startswith("proxy("):
             return self._proxied(at, message)
@@ -219,18 +223,15 @@ class Auth(Process):
 
     __slots__ = ()
 
-    def other(self, at: int, message: str) -> Yield:
-        """Reads what ``auth`` or one of its workers wrote."""
-        first, _, rest = message.partition(" ")
-        if first in LEVELS:
-            message = rest
-        found = _plainly_failed(message)
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
+        """Reads what a process named so wrote, mostly behind a level."""
+        return self.said(at, rest if word in LEVELS else message)
+
+    def said(self, at: int, message: str) -> Yield:
+        """Reads what ``auth`` or one of its workers said."""
+        found = _plainly_failed(message) or _closely_failed(message)
         if found is None:
-            exact = _auth(message)
-            if exact is None:
-                return NOTHING
-            user, rip, _, session, unknown = exact.groups("")
-            found = user, rip, session, "unknown_user" if unknown else "password"
+            return NOTHING
         user, rip, session, cause = found
         host = self.host
         who = host.client(rip)
@@ -241,7 +242,7 @@ class Auth(Process):
 
 
 def _plainly_failed(message: str) -> tuple[str, str, str, str] | None:
-    """User, client, session and reason of a worker's line as most are; None where `_auth` must look closer: at one comma more, say."""
+    """User, client, session and reason of a worker's line as most are; None where one must look closer: at one comma more, say."""
     worker, _, rest = message.partition(">: ")
     what, _, said = rest.rpartition("): ")
     database, _, fields = what.partition("(")
@@ -255,12 +256,22 @@ def _plainly_failed(message: str) -> tuple[str, str, str, str] | None:
     return user, rip, session[1:-1], cause
 
 
+def _closely_failed(message: str) -> tuple[str, str, str, str] | None:
+    """The same of any line."""
+    level, _, rest = message.partition(" ")
+    found = _auth(rest if level in LEVELS else message)
+    if found is None:
+        return None
+    user, rip, _, session, unknown = found.groups("")
+    return user, rip, session, "unknown_user" if unknown else "password"
+
+
 class Quiet(Process):
     """A process that knows nothing of log-ins."""
 
     __slots__ = ()
 
-    def other(self, at: int, message: str) -> Yield:
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """Understood, and nothing to tell."""
         return NOTHING
 
@@ -281,23 +292,26 @@ class Dovecot(Process):
 
     def login(self, at: int, message: str) -> Yield:
         """A login process's message."""
-        first, _, rest = message.partition(" ")
-        return self._logins[first].other(at, rest)
+        name, _, said = message.partition(" ")
+        word, _, rest = said.partition(" ")
+        return self._logins[name].other(at, said, word, rest)
 
     def auth(self, at: int, message: str) -> Yield:
         """A message of the authentication service."""
-        return self._auth.other(at, message.partition(" ")[2])
+        return self._auth.said(at, message.partition(" ")[2])
 
     def quiet(self, at: int, message: str) -> Yield:
         """A message of a process that knows nothing of log-ins."""
         return NOTHING
 
-    def other(self, at: int, message: str) -> Yield:
-        """A process that says more of itself: ``imap(bob)<12><session>: ``, ``auth-worker(12): ``, ``auth: ``."""
-        name = message.partition("(")[0]
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
+        """A process that says more of itself: ``imap(bob)<12><session>: ``, ``auth-worker(12): ``."""
+        name = word.partition("(")[0]
+        if name in QUIET:
+            return NOTHING
         if name in AUTHS:
-            return self._auth.other(at, message.partition(" ")[2])
-        return NOTHING if name in QUIET or name in LOGINS or name.partition(":")[0] in QUIET else None
+            return self._auth.said(at, rest)
+        return NOTHING if name in LOGINS or name.partition(":")[0] in QUIET else None
 
     words: ClassVar[Mapping[str, Callable[["Dovecot", int, str], Yield]]] = {
         **dict.fromkeys(_words(LOGINS), login),

@@ -351,7 +351,7 @@ class Exim(Process):
         """Understood, and nothing to tell."""
         return NOTHING
 
-    def other(self, at: int, message: str) -> Yield:
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """Messages whose first word is not fixed: ids, hosts, authenticators, stamps and process ids before the message, dumps of headers."""
         before = _before(message)
         if before is None or not before.end():

@@ -87,7 +87,8 @@ class Process:
     """One process of a daemon, told apart by host, tag and process id: what it remembers, and who reads its messages.
 
     A grammar subclasses it. ``words`` finds the handler of a message by its first word (up to the first space); ``other`` reads what
-    has no such word there (a queue id, a client's text). Both are handed the process, the time (microseconds UTC) and the message.
+    has no such word there (a queue id, a client's text). Both are handed the process, the time (microseconds UTC) and the message;
+    ``other`` the first word too, and the rest, which were cut to look for the handler.
     """
 
     __slots__ = ("host", "protocol", "service", "shared")
@@ -101,7 +102,13 @@ class Process:
         self.shared = False
         """No process id was told, so several processes write as one: what one of them said last says nothing of what follows."""
 
-    def other(self, at: int, message: str) -> Yield:
+    def read(self, at: int, message: str) -> Yield:
+        """Reads a message."""
+        word, _, rest = message.partition(" ")
+        handler = self.words.get(word)
+        return handler(self, at, message) if handler is not None else self.other(at, message, word, rest)
+
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """Reads a message whose first word is none of ``words``."""
         return None
 

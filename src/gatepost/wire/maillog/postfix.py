@@ -69,9 +69,9 @@ class Unnamed(Smtpd):
             self.tls = " to [" not in message
         return NOTHING if self.tls else Postscreen.words[word](self.screen, at, message)
 
-    def other(self, at: int, message: str) -> Yield:
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """What smtpd does not know is another daemon's, and tells nothing."""
-        return super().other(at, message) or NOTHING
+        return super().other(at, message, word, rest) or NOTHING
 
     def dump(self) -> Any:
         """Both memories."""

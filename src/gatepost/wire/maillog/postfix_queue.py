@@ -23,6 +23,9 @@ PROXIES = 256
 SURE = 8
 """How often a proxy was seen to be one, at most counted: what it takes to forget it again."""
 
+START = slice(4)
+"""What follows a queue id tells by its first four characters who reads it."""
+
 FAULTS = ("write queue file", "queue file size", "message not accepted, try again later", "No space left", "mail_queue_enter")
 """What cleanup says when the server itself could not take the message."""
 
@@ -123,13 +126,14 @@ class Daemon(Process):
         self.queue = Queue.of(host)
         self.peers = self.queue.peers
 
-    def other(self, at: int, message: str) -> Yield:
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """Reads ``QUEUEID: ...``."""
-        id, _, rest = message.partition(": ")
-        handler = self.by_id.get(rest[:4])
-        if handler is not None and id.isalnum():
-            return handler(self, at, id, rest)
-        if id == "warning":
+        handler = self.by_id.get(rest[START])
+        if handler is not None:
+            id, colon, more = word.partition(":")
+            if colon and not more and id.isalnum():
+                return handler(self, at, id, rest)
+        if word == "warning:":
             self._blame(rest)
         return NOTHING
 

@@ -17,7 +17,7 @@ import msgspec
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, ProtocolAbused, Rejected, SessionEnded, Stage
 from gatepost.core.subjects import Client
 from gatepost.wire.maillog.grammar import NOBODY, NOTHING, Host, Yield, names
-from gatepost.wire.maillog.postfix_queue import Entry
+from gatepost.wire.maillog.postfix_queue import START, Entry
 from gatepost.wire.maillog.postfix_reject import STAGES, Cleanup, reason, temporary
 
 NONE: tuple[Entry, ...] = ()
@@ -240,12 +240,12 @@ class Smtpd(Cleanup):
         """A message that accuses nobody: a lost connection, TLS, a notice about configuration."""
         return NOTHING
 
-    def other(self, at: int, message: str) -> Yield:
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """Reads ``QUEUEID: ...``; all else is not understood."""
-        id, _, rest = message.partition(": ")
-        if not id.isalnum():
+        id, colon, more = word.partition(":")
+        if more or not id.isalnum() or (rest and not colon):
             return None
-        handler = self.by_id.get(rest[:4])
+        handler = self.by_id.get(rest[START])
         if handler is not None:
             return handler(self, at, id, rest)
         return None if id.isalpha() else NOTHING

@@ -103,7 +103,7 @@ class Postscreen(Process):
         """A message that accuses nobody, or repeats what the end will tell."""
         return NOTHING
 
-    def other(self, at: int, message: str) -> Yield:
+    def other(self, at: int, message: str, word: str, rest: str) -> Yield:
         """``[address]:port: replacing command ...``, or nothing that we know."""
         return NOTHING if message[:1] == "[" else None
 

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from gatepost.core.facts import Fact
 from gatepost.wire.maillog import dovecot, exim, framing, postfix
 from gatepost.wire.maillog.framing import Framed, frame
-from gatepost.wire.maillog.grammar import MEMO_LENGTH, NOTHING, Host, Process, Yield
+from gatepost.wire.maillog.grammar import MEMO, MEMO_LENGTH, NOTHING, Host, Process, Yield
 from gatepost.wire.maillog.recent import Recent
 from gatepost.wire.maillog.stamps import NoStampError, Stamps
 
@@ -85,6 +85,8 @@ class Reader:
         self._processes: Recent[tuple[str, str, str], Process | None] = Recent(PROCESSES)
         self._origins: Recent[str, Process | None] = Recent(PROCESSES)
         """Processes by the text between the stamp and the first ``: ``: the short way to what `_processes` has."""
+        self._foreign: dict[str, None] = {}
+        """The same texts up to the process id, of programs that are no mail daemons: their processes come and go by the thousand."""
         self.daemons: dict[tuple[str, str], None] = {}
         """The hosts and daemons (postfix, dovecot, exim) whose lines were read since the start."""
         self._edge = 15
@@ -117,30 +119,35 @@ class Reader:
         facts: list[Fact] = []
         seen, add = numbers.append, facts.append
         stamp_of, edge, origins = self._stamps.read, self._edge, self._origins.young
+        front, behind = slice(edge), slice(edge, None)
         last, at, foreign = "", 0, 0
+        if max(map(len, lines), default=0) > LONGEST:
+            lines = self._without_long(lines)
         for number, line in enumerate(lines, place):
             head, _, message = line.partition(": ")
             try:
-                process = origins[head[edge:]]
-                stamp = head[:edge]
+                process = origins[head[behind]]
+                stamp = head[front]
                 if stamp != last:
                     at, last = stamp_of(stamp), stamp
-                if len(line) > LONGEST:
-                    raise NoStampError
             except LookupError:
+                if self._is_foreign(head, edge):
+                    foreign += 1
+                    continue
                 process, at, message = self._unusual(line, lines[number - place - 1] if number > place else self._previous)
                 last, edge, origins = "", self._edge, self._origins.young
+                front, behind = slice(edge), slice(edge, None)
             if process is None:
                 foreign += 1
                 continue
-            word = message.partition(" ")[0]
+            word, _, rest = message.partition(" ")
             handler = process.words.get(word)
             if handler is not None:
                 found = handler(process, at, message)
             elif word == "message":
                 found = self._repeated(process, at, message)
             else:
-                found = process.other(at, message)
+                found = process.other(at, message, word, rest)
             if found is NOTHING:
                 continue
             if found is None:
@@ -153,15 +160,28 @@ class Reader:
                 seen(number)
                 add(found)
         if lines:
-            self._previous = lines[-1][:LONGEST]
+            self._previous = lines[-1]
         self._count(len(lines), foreign)
         return numbers, facts
 
+    def _is_foreign(self, head: str, edge: int) -> bool:
+        """Whether a line's head is of one more process of a program that is no mail daemon; its stamp counts."""
+        program, bracket, pid = head[edge:].partition("[")
+        if program not in self._foreign or not bracket or pid[-1:] != "]" or not pid[:-1].isdecimal():
+            return False
+        try:
+            self._stamps.read(head[:edge])
+        except NoStampError:
+            return False
+        return True
+
+    def _without_long(self, lines: Sequence[str]) -> Sequence[str]:
+        """The lines, empty ones in the place of those that are too long to be read."""
+        self.coverage.cut += sum(len(line) > LONGEST for line in lines)
+        return [line if len(line) <= LONGEST else "" for line in lines]
+
     def _unusual(self, line: str, previous: str) -> tuple[Process | None, int, str]:
         """Process, time and message of a line that the short way does not lead to."""
-        if len(line) > LONGEST:
-            self.coverage.cut += 1
-            return None, 0, ""
         framed = frame(line, self._daemon)
         if framed is None:
             return None, 0, ""
@@ -181,6 +201,10 @@ class Reader:
             origin = line.partition(": ")[0][framed.edge :]
             if len(origin) <= MEMO_LENGTH:
                 self._origins.put(origin, process)
+                if process is None and framed.pid:
+                    if len(self._foreign) >= MEMO:
+                        self._foreign.clear()
+                    self._foreign[origin.partition("[")[0]] = None
         return process, at, framed.message
 
     def _time(self, stamp: str | int) -> int:
@@ -211,12 +235,11 @@ class Reader:
         """Unfolds what rsyslog folded: it happened that often, after the line that was written."""
         folded = _REPEATED.fullmatch(message)
         if folded is None:
-            return process.other(at, message)
+            return process.read(at, message)
         inner = folded[2]
-        handler = process.words.get(inner.partition(" ")[0])
         facts: list[Fact] = []
         for _ in range(min(int(folded[1]), REPEATS)):
-            found = handler(process, at, inner) if handler is not None else process.other(at, inner)
+            found = process.read(at, inner)
             if found is None:
                 return None
             if not isinstance(found, tuple):

@@ -59,8 +59,8 @@ class Stamps:
     def read(self, text: str) -> int:
         """The time that a stamp spells. Raises `NoStampError`."""
         try:
-            if text[:13] == self._minute and text[13:] in SECONDS:
-                at = self._base + SECONDS[text[13:]]  # most stamps share their minute with the one before
+            if text[:13] == self._minute and (second := SECONDS.get(text[13:])) is not None:
+                at = self._base + second  # most stamps share their minute with the one before
             elif text[:19] == self._second and text[26:] == self._zone:
                 at = self._start + int(text[20:26])  # and most of those with a fraction their second
             else:
