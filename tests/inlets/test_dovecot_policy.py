@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import resource
 import socket
@@ -14,6 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatepost.core.access import Entry
 from gatepost.core.deeds import AdoptLists, AdoptRules, Hold
@@ -23,6 +26,7 @@ from gatepost.core.spans import HOUR, Span
 from gatepost.core.subjects import Subject
 from gatepost.inlets import dovecot_policy_http
 from gatepost.inlets.dovecot_policy import SECRETS, DovecotPolicyInlet, DovecotPolicySettings
+from gatepost.inlets.dovecot_policy_http import Doorman, Key, Reply
 from gatepost.wire.dovecot_policy import Listed
 from tests.admin.desks import Bench
 from tests.inlets.listening import running
@@ -552,3 +556,68 @@ def test_five_thousand_connections(place: Place) -> None:
 
     place.run(doing, connections=4_000)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# --- fuzzing, without sockets
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.ended = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keeps it."""
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        """Ends it."""
+        self.ended = True
+
+    abort = close
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing waits here."""
+
+
+class Known:
+    """Answers that tell what was asked."""
+
+    def now(self, command: str, body: bytes, peer: str) -> Reply | None:
+        """The command and the body's length."""
+        return Reply(f'"{command} {len(body)}"'.encode("utf-8", "replace"))
+
+    async def later(self, command: str, body: bytes, peer: str) -> Reply:
+        """Never asked."""
+        raise AssertionError
+
+
+def answers(*parts: bytes) -> tuple[bytes, bool]:
+    """What is answered to a stream that comes in these parts, and whether the connection was ended."""
+    made, wire = Doorman(Known(), Key(""), 10)(), Wire()
+    made.connection_made(wire)
+    for part in parts:
+        if not wire.ended:
+            made.data_received(part)
+    made.connection_lost(None)
+    return wire.written, wire.ended
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"POST /?command=allow HTTP/1.1\r\n", b"GET / HTTP/1.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"Host: a\r\n", b"\r\n", b"abc", b"\x00"),
+        *(b"Content-Length: 3\r\n", b"Content-Length: 99999999999999999999\r\n", b"Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\n0\r\n\r\n"),
+        *(b"Connection: upgrade\r\nUpgrade: x\r\n", b"Connection: close\r\n", b"Expect: 100-continue\r\n"),
+        *(b"X-API-Key: \xff\r\n", b"Authorization: Basic ====\r\n"),
+    ]
+)
+
+
+@given(st.lists(PIECES | st.binary(max_size=50), max_size=20), st.lists(st.integers(0, 400), max_size=10))
+def test_whatever_comes_is_answered_or_ended_and_any_cut_is_the_same(pieces: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(pieces)
+    places = [0, *sorted({cut for cut in cuts if cut < len(data)}), len(data)]
+    assert answers(*(data[one:other] for one, other in itertools.pairwise(places))) == answers(data)
