@@ -51,6 +51,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """Share of the mail lines."""
     dropped: dict[str, int] = {}
     """What was dropped since the start, by reason."""
+    note: str = ""
+    """What it stands for, where that is to be seen."""
 
 
 async def nobody(name: str) -> tuple[str, ...]:

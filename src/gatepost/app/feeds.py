@@ -17,6 +17,8 @@ from gatepost.admin.desk import Source
 from gatepost.aid.discover import Findings
 from gatepost.aid.speak import Speaker
 from gatepost.core.faults import BadInputError
+from gatepost.inlets.gateway.listener import GatewayInlet
+from gatepost.inlets.gateway.settings import GatewaySettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
@@ -24,8 +26,8 @@ from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.reader import Coverage
 
-AnySettings = LogFileSettings | JournalSettings | SyslogSettings
-AnyInlet = LogFileInlet | JournalInlet | SyslogInlet
+AnySettings = LogFileSettings | JournalSettings | SyslogSettings | GatewaySettings
+AnyInlet = LogFileInlet | JournalInlet | SyslogInlet | GatewayInlet
 
 
 class Feed(NamedTuple):
@@ -48,7 +50,8 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     follow = settings.journal.follow
     if follow == "yes" or (follow == "auto" and found.journal is not None and not settings.logfile):
         inlets["journal"] = settings.journal
-    return inlets | {each.name: each for each in settings.syslog}
+    inlets |= {each.name: each for each in settings.syslog}
+    return inlets | {f"gateway:{service}": each for service, each in settings.gateway.items()}
 
 
 class Feeds:
@@ -62,6 +65,8 @@ class Feeds:
         """What could not start, and why."""
         self._guard: Guard | None = None
         self._reloading: asyncio.Task[None] | None = None
+        self._leaving: dict[asyncio.Task[None], GatewayInlet] = {}
+        """Gateways that listen no longer, and whose sessions go on."""
 
     @property
     def names(self) -> list[str]:
@@ -85,25 +90,38 @@ class Feeds:
         for feed in self._feeds.values():
             feed.task.cancel()
 
+    async def drained(self) -> None:
+        """Returns when the sessions of all gateways have ended, within their time."""
+        gateways = [*self._leaving.values(), *(feed.inlet for feed in self._feeds.values() if isinstance(feed.inlet, GatewayInlet))]
+        await asyncio.gather(*(gateway.drained() for gateway in gateways))
+
+    def _leave(self, gateway: GatewayInlet) -> None:
+        """A gateway listens no longer; its sessions are not cut."""
+        task = asyncio.create_task(gateway.run_out())
+        self._leaving[task] = gateway
+        task.add_done_callback(lambda task: self._leaving.pop(task, None))
+
     async def _reload(self, before: asyncio.Task[None] | None, settings: config.Settings, found: Findings) -> None:
         if before is not None:
             await asyncio.wait([before])
         new = wanted(settings, found)
         self._failed = {}
         for name in [name for name, feed in self._feeds.items() if feed.inlet.settings != new.get(name)]:
-            task = self._feeds.pop(name).task
+            inlet, task = self._feeds.pop(name)
             task.cancel()
             await asyncio.wait([task])
+            if isinstance(inlet, GatewayInlet):
+                self._leave(inlet)
         for name, each in new.items():
             there = self._feeds.get(name)
             if there is None:
                 await self._start(name, each, settings)
-            elif isinstance(there.inlet, SyslogInlet):
+            elif isinstance(there.inlet, SyslogInlet | GatewayInlet):
                 there.inlet.renew()
 
     async def _start(self, name: str, each: AnySettings, settings: config.Settings) -> None:
         try:
-            inlet = self._make(each, settings)
+            inlet = self._make(name, each, settings)
             await inlet.catch_up()
         except BadInputError as wrong:
             self._failed[name] = str(wrong)
@@ -111,12 +129,15 @@ class Feeds:
             return
         self._feeds[name] = Feed(inlet, asyncio.create_task(inlet.run(), name=name))
 
-    def _make(self, each: AnySettings, settings: config.Settings) -> AnyInlet:
+    def _make(self, name: str, each: AnySettings, settings: config.Settings) -> AnyInlet:
         guard = self._guard
         if guard is None:
             raise RuntimeError("there is no guard yet")
         given = (guard.report, self._now, guard.cursors)
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
+        if isinstance(each, GatewaySettings):
+            service = name.removeprefix("gateway:")
+            return GatewayInlet(service, each, guard, self._now, default_domain=default_domain, domains=domains)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
         zone = config.zone(each.timezone or settings.logs.timezone)
@@ -150,6 +171,8 @@ class Feeds:
 
 def _hosts(inlet: AnyInlet) -> dict[str, set[str]]:
     """The daemons whose lines an inlet brought, each with its hosts; an empty name is this host."""
+    if isinstance(inlet, GatewayInlet):
+        return {}  # what it and a log tell of one thing is for the witness to part
     found: dict[str, set[str]] = {}
     for host, daemon in inlet.senders.daemons() if isinstance(inlet, SyslogInlet) else inlet.reader.daemons:
         name = host if host[:1].isdigit() else host.partition(".")[0].lower()
@@ -172,6 +195,10 @@ def _source(name: str, inlet: AnyInlet) -> Source:
         dropped = {"suppressed by journald": of_journal.suppressed, "times lost the thread": of_journal.gaps}
         made = Source(name=name, reading=of_journal.reading, problem=of_journal.problem, last=of_journal.last_line_at, dropped=_some(dropped))
         return _counted(made, of_journal.lines, of_journal.facts, of_journal.coverage)
+    if isinstance(inlet, GatewayInlet):
+        of_gateway = inlet.state()
+        made = Source(name=name, reading=of_gateway.listening, problem=of_gateway.problem, last=of_gateway.last, dropped=_some(of_gateway.dropped))
+        return structs.replace(made, lines=of_gateway.asked, facts=of_gateway.facts, note=f"{of_gateway.shown}; {of_gateway.connections} open")
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)

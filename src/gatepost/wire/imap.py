@@ -8,7 +8,7 @@ at: IDLE, COMPRESS and what else there is. Limits: who goes back to before the l
 
 import re
 from collections import deque
-from typing import Any, Literal
+from typing import Any
 
 from gatepost.wire.sasl import Sasl
 from gatepost.wire.tap import LONGEST_LINE, Ear, Tap, text_of
@@ -40,7 +40,6 @@ class ImapTap(Tap):
         super().__init__(ear, **common)
         self._hello = deque(hello)
         self._greeting = b""
-        self._mode: Literal["command", "literal", "script", "wait", "sasl"] = "wait"
         self._command: list[bytes] = []
         """The command that comes in: lines that end with a literal's length, and the literals, in turn."""
         self._left = 0

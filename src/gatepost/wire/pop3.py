@@ -6,7 +6,7 @@ not looked at. Limits: messages are not seen.
 """
 
 from collections import deque
-from typing import Any, Literal
+from typing import Any
 
 from gatepost.wire.sasl import Sasl
 from gatepost.wire.tap import LONGEST_LINE, Ear, Tap, text_of
@@ -28,7 +28,6 @@ class Pop3Tap(Tap):
         super().__init__(ear, **common)
         self._hello = deque(hello)
         self._greeting = b""
-        self._mode: Literal["command", "wait", "sasl", "list"] = "wait"
         self._verb = b""
         self._lines: list[bytes] = []
         self._user = ""

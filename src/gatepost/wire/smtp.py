@@ -7,7 +7,7 @@ message's text never holds a bare CR or LF unless that is allowed. Limits: one c
 
 import re
 from collections import deque
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
@@ -66,7 +66,6 @@ class SmtpTap(Tap):
         self._bare = bare
         self._hello = deque(hello)
         self._hello_begun = False
-        self._mode: Literal["command", "wait", "auth", "data", "bdat"] = "wait"
         self._sent: deque[_Sent] = deque([_Sent(b"greeting")])
         self._reply: list[bytes] = []
         self._reply_size = 0

@@ -75,6 +75,8 @@ class Tap:
         self._in = b""
         self._answers = b""
         self._early = False
+        self._mode = "wait"
+        """What is read next; each tap has modes of its own beside this one: the server must answer first."""
 
     @property
     def full(self) -> bool:
@@ -85,6 +87,11 @@ class Tap:
     def midway(self) -> bool:
         """Whether a command has begun and not ended."""
         return bool(self._in)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes of the client's wait for the server's answer."""
+        return bool(self._in) and self._mode == "wait"
 
     def from_client(self, data: bytes) -> None:
         """The client sent bytes."""
