@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
-from gatepost.inlets.gateway.settings import GatewaySettings, Service
+from gatepost.inlets.gateway.settings import Gateways, check_gateway
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
 from gatepost.inlets.syslog import SyslogSettings
@@ -53,7 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     logfile: Annotated[tuple[LogFileSettings, ...], Meta(description="Mail logs to follow, a [[logfile]] each; none: those that are found.")] = ()
     journal: JournalSettings = JournalSettings()
     syslog: Annotated[tuple[SyslogSettings, ...], Meta(description="Listeners for syslog, a [[syslog]] each.")] = ()
-    gateway: Annotated[dict[Service, GatewaySettings], Meta(description="Gateways in front of mail servers, by service, as [gateway.smtp].")] = {}
+    gateway: Gateways = Gateways()
     nftables: NftablesSettings = NftablesSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
     history: HistorySettings = HistorySettings()
@@ -123,7 +123,7 @@ def load(path: str | None = None) -> Settings:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
     for service, gateway in settings.gateway.items():
         try:
-            check(service, gateway)
+            check_gateway(service, gateway)
         except ValueError as wrong:
             field = str(wrong).partition(":")[0]
             raise BadInputError(f"gateway.{service}.{wrong}", str(file), line_of(text, f"gateway.{service}.{field}")) from None

@@ -73,6 +73,26 @@ class _Front(asyncio.Protocol):
             self._session.back.resume_reading()
 
 
+class _Secured(_Front):
+    """The client's side once TLS has begun. What came with the handshake's last bytes waits until the session has its new transport."""
+
+    def __init__(self, session: "Session") -> None:
+        super().__init__(session)
+        self.early: list[bytes] | None = []
+
+    def data_received(self, data: bytes) -> None:
+        if self.early is None:
+            super().data_received(data)
+        else:
+            self.early.append(data)
+
+    def begin(self) -> None:
+        """The session has it."""
+        early, self.early = self.early, None
+        if early:
+            super().data_received(b"".join(early))
+
+
 class _Back(asyncio.Protocol):
     """The server's side."""
 
@@ -228,9 +248,10 @@ class Session:
         self.task = asyncio.get_running_loop().create_task(self._secure(front, context))
 
     async def _secure(self, front: asyncio.Transport, context: ssl.SSLContext) -> None:
+        protocol = _Secured(self)
         loop = asyncio.get_running_loop()
         try:
-            secured = await loop.start_tls(front, front.get_protocol(), context, server_side=True, ssl_handshake_timeout=HANDSHAKE)
+            secured = await loop.start_tls(front, protocol, context, server_side=True, ssl_handshake_timeout=HANDSHAKE)
         except (OSError, TimeoutError):
             secured = None
         self.task = None
@@ -241,6 +262,7 @@ class Session:
         self.front = secured
         self._stops.clear()
         self.tap.secured()
+        protocol.begin()
 
     # --- its end
 

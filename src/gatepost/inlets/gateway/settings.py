@@ -14,7 +14,6 @@ from gatepost.core.facts import Protocol
 from gatepost.wire.smtp_data import BareNewlines
 from gatepost.wire.tap import StartTls
 
-Service = Literal["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
 PROTOCOL: dict[str, Protocol] = {
     "smtp": "smtp",
     "submission": "smtp",
@@ -118,6 +117,22 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return "hide" if self.relay is not None and self.relay.enforce else "pass"
 
 
+class Gateways(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The gateways of this host, by service."""
+
+    smtp: GatewaySettings | None = None
+    submission: GatewaySettings | None = None
+    submissions: Annotated[GatewaySettings | None, Meta(description="SMTP in TLS from the first byte.")] = None
+    imap: GatewaySettings | None = None
+    imaps: Annotated[GatewaySettings | None, Meta(description="IMAP in TLS from the first byte.")] = None
+    pop3: GatewaySettings | None = None
+    pop3s: Annotated[GatewaySettings | None, Meta(description="POP3 in TLS from the first byte.")] = None
+
+    def items(self) -> list[tuple[str, GatewaySettings]]:
+        """Those that there are."""
+        return [(service, found) for service in PROTOCOL if (found := getattr(self, service)) is not None]
+
+
 def endpoint(field: str, text: str) -> tuple[str, int]:
     """Host and port of a text. Raises ValueError."""
     found = _HOST_PORT.fullmatch(text)
@@ -126,7 +141,7 @@ def endpoint(field: str, text: str) -> tuple[str, int]:
     return found[1] or found[2], int(found[3])
 
 
-def check(service: str, settings: GatewaySettings) -> None:
+def check_gateway(service: str, settings: GatewaySettings) -> None:
     """Raises ValueError, whose text begins with the field, where the fields do not fit the service or each other."""
     protocol, way = PROTOCOL[service], settings.client_address
     if way == "xclient" and protocol == "imap":
