@@ -72,6 +72,13 @@ def test_a_refused_login_is_answered_by_its_tag() -> None:
     assert played.shown.endswith(b"A1" + no + b"+ \r\nA2" + no + b"* 1 EXISTS\r\nA3 OK done\r\n")
 
 
+def test_a_login_without_arguments_is_for_the_server_to_refuse() -> None:
+    heard = Heard()
+    played = play(b"a LOGIN\r\nb LOGIN x\r\n", heard)
+    assert played.server.got == b"a LOGIN\r\nb LOGIN x\r\n"
+    assert heard.said[0] == ("login", "", "LOGIN")
+
+
 def test_the_nth_failure_ends_the_session() -> None:
     heard = Heard(fails=2)
     played = play(b"a LOGIN a no\r\n" * 3, heard)
@@ -97,6 +104,14 @@ def test_capabilities() -> None:
     assert play(b"", starttls="terminate", logins_need_tls=True).shown == b"* OK [CAPABILITY IMAP4rev1 LITERAL+ STARTTLS LOGINDISABLED] ready\r\n"
     late = play(b"a CAPABILITY\r\nb LOGIN x y\r\n", starttls="terminate", logins_need_tls=True)
     assert b"* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED\r\na OK done\r\nb NO [PRIVACYREQUIRED]" in late.shown
+
+
+def test_what_can_be_done_after_the_login_is_the_servers_to_say() -> None:
+    tap = ImapTap(Heard(), starttls="terminate")
+    tap.from_server(b"* OK hi\r\n")
+    tap.from_client(b"a LOGIN x y\r\n")
+    tap.from_server(b"* CAPABILITY IMAP4rev1 IDLE\r\na OK [CAPABILITY IMAP4rev1 IDLE] in\r\n")
+    assert tap.to_client[1:] == [b"* CAPABILITY IMAP4rev1 IDLE\r\n", b"a OK [CAPABILITY IMAP4rev1 IDLE] in\r\n"]
 
 
 def test_starttls() -> None:

@@ -99,7 +99,7 @@ def test_stls() -> None:
 
 def test_who_the_client_is_is_said_first() -> None:
     tap = Pop3Tap(Heard(), hello=(b"XCLIENT ADDR=192.0.2.1\r\n",))
-    tap.from_server(b"+OK ready\r\n")
+    tap.from_server(b"+OK [XCLIENT] ready\r\n")
     assert (tap.to_client, tap.to_server) == ([], [b"XCLIENT ADDR=192.0.2.1\r\n"])
     tap.from_server(b"+OK updated\r\n")
     assert tap.to_client == [b"+OK ready\r\n"]

@@ -21,6 +21,7 @@ NEEDS_TLS = b" NO [PRIVACYREQUIRED] Encryption is needed before a log-in\r\n"
 BAD = b" BAD Command not understood\r\n"
 GO_ON = b"+ OK\r\n"
 CANCEL = b"*\r\n"
+LOGINS = (b"LOGIN", b"AUTHENTICATE")
 NO_GUESS = ("UNAVAILABLE", "INUSE", "SERVERBUG", "LIMIT", "CONTACTADMIN", "PRIVACYREQUIRED", "EXPIRED")
 """Response codes of a NO that say nothing of the password (RFC 9051, 7.1)."""
 FORGED = (b"x-originating-", b"x-connected-", b"x-proxy-", b"x-session-", b"x-forward-")
@@ -166,11 +167,8 @@ class ImapTap(Tap):
     def _login(self) -> None:
         if self._needs_tls():
             return
-        found = arguments(self._command)
-        if len(found) != 2:
-            self._answer(BAD)
-            return
-        account, secret = text_of(found[0]), found[1]
+        name, secret = [*arguments(self._command), b"", b""][:2]
+        account = text_of(name)
         self._sasl = sasl = Sasl(b"LOGIN")
         sasl.account = account
         self._secret = self.ear.hashed(secret)
@@ -264,10 +262,11 @@ class ImapTap(Tap):
             self.to_client.append(self._instead)
             self._instead = b""
             return
-        self.to_client.append(self._shown(line))
         words = line.split(None, 2)
         status = words[1].upper() if len(words) > 1 else b""
-        if self._verb in (b"LOGIN", b"AUTHENTICATE"):
+        well = self._verb in LOGINS and status == b"OK"
+        self.to_client.append(line if well else self._shown(line))
+        if self._verb in LOGINS:
             self._logged_in(status, words[2] if len(words) > 2 else b"")
         elif self._verb == b"STARTTLS" and status == b"OK":
             self.open = self.blind = True
@@ -289,7 +288,9 @@ class ImapTap(Tap):
             self.end("too many failed log-ins")
 
     def _shown(self, line: bytes) -> bytes:
-        """A line of the server's, with the capabilities that hold here."""
+        """A line of the server's, with the capabilities that hold here. What it says between a log-in and its answer is about what comes after."""
+        if self._mode == "wait" and self._verb in LOGINS:
+            return line
         return _CAPABILITIES.sub(self._capabilities, line, count=1) if b"CAPABILITY " in line.upper() else line
 
     def _capabilities(self, found: "re.Match[bytes]") -> bytes:

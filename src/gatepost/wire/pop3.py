@@ -157,7 +157,7 @@ class Pop3Tap(Tap):
             self.end("the server left the protocol")
             return
         if not self._greeting:
-            self._greeting = line
+            self._greeting = line.replace(b"[XCLIENT] ", b"", 1)  # what Dovecot offers to this host alone
         elif not well:
             self.to_client.append(self.farewell("The server behind does not take the client's address"))
             self.end("the server does not take the client's address")
@@ -207,7 +207,7 @@ class Pop3Tap(Tap):
             if last or not late:
                 self.to_client.append(line)
             return
-        if word[:1] == [b"STLS"] and self._starttls != "pass":
+        if word[:1] in ([b"XCLIENT"], [b"STLS"]) and not (word[0] == b"STLS" and self._starttls == "pass"):
             return
         if word[:1] in ([b"USER"], [b"SASL"]) and late:
             return

@@ -120,12 +120,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Gateways(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateways of this host, by service."""
 
-    smtp: GatewaySettings | None = None
-    submission: GatewaySettings | None = None
+    smtp: Annotated[GatewaySettings | None, Meta(description="SMTP, from other servers.")] = None
+    submission: Annotated[GatewaySettings | None, Meta(description="SMTP, from users.")] = None
     submissions: Annotated[GatewaySettings | None, Meta(description="SMTP in TLS from the first byte.")] = None
-    imap: GatewaySettings | None = None
+    imap: Annotated[GatewaySettings | None, Meta(description="IMAP.")] = None
     imaps: Annotated[GatewaySettings | None, Meta(description="IMAP in TLS from the first byte.")] = None
-    pop3: GatewaySettings | None = None
+    pop3: Annotated[GatewaySettings | None, Meta(description="POP3.")] = None
     pop3s: Annotated[GatewaySettings | None, Meta(description="POP3 in TLS from the first byte.")] = None
 
     def items(self) -> list[tuple[str, GatewaySettings]]:
