@@ -33,7 +33,7 @@ def _fenced(language: str) -> list[Found]:
 
 
 def _settings(text: str) -> bool:
-    return bool(re.search(r"^\[+(?:logs|accounts|logfile|journal|syslog|channel)\b", text, re.MULTILINE))
+    return bool(re.search(r"^\[+(?:logs|accounts|logfile|journal|syslog|gateway|channel)\b", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize(("where", "text"), _fenced("story"))

@@ -227,7 +227,7 @@ def test_what_clients_see_is_what_the_server_says(place: Place, guard: Live) -> 
     net.wait_until(lambda: "to=<alice@example.org>, relay=virtual" in log.read_text(), 20, "there is a message to read")
     client.imap_guess(ALICE[0], [ALICE[1]], 143)  # who looks first is told that it is new
     jobs = [lambda port=port, steps=steps: said(client, port, steps) for through, direct, steps in SESSIONS for port in (through, direct)]
-    results = together(jobs, 8)  # type: ignore[arg-type]
+    results = together(jobs, 8)
     for (_, direct, steps), through, straight in zip(SESSIONS, results[::2], results[1::2], strict=True):
         assert sorted_lines(through) == sorted_lines(straight), (direct, steps)
         assert straight[0], (direct, steps)

@@ -5,6 +5,7 @@ while it waits for an answer; what it does not have to change goes on byte for b
 client while `full` says so.
 """
 
+from abc import ABC, abstractmethod
 from typing import Literal, Protocol
 
 from gatepost.core.facts import Stage
@@ -48,7 +49,7 @@ class Ear(Protocol):
         """The client left the protocol."""
 
 
-class Tap:
+class Tap(ABC):
     """One session. After each feeding the caller carries out what stands in the public fields, and empties the two lists."""
 
     def __init__(self, ear: Ear, *, starttls: StartTls = "hide", secure: bool = False, logins_need_tls: bool = False) -> None:
@@ -142,9 +143,9 @@ class Tap:
         self.ended = why
         self._in = b""
 
+    @abstractmethod
     def farewell(self, why: str) -> bytes:
         """How the session is ended by us, in the protocol."""
-        raise NotImplementedError
 
     def _heed(self, line: bytes) -> bool:
         """Reads a line of the server's, and on in what the client sent; whether the next is to be understood too."""
@@ -166,13 +167,13 @@ class Tap:
             self.to_server.append(self._in)
             self._in = b""
 
+    @abstractmethod
     def _read(self) -> None:
         """Reads on in what the client sent, as far as it can be understood now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _line(self, line: bytes) -> None:
         """Reads one line of the server's, with its end."""
-        raise NotImplementedError
 
 
 def text_of(data: bytes) -> str:

@@ -24,6 +24,7 @@ from gatepost.core.facts import (
     SessionEnded,
     Stage,
 )
+from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client, account
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.maillog.postfix_reject import reason, temporary
@@ -57,6 +58,8 @@ class Office:
         self._hosts = hosts
         self._kinds = (Connected,) if blind else OF_SMTP if protocol == "smtp" else OF_OTHERS
         self._default_domain, self._domains = default_domain, domains
+        self._witnessed: dict[type[Fact], int] = {}
+        """When it last said that it hears a kind."""
         self.asked = self.told = 0
         """Questions and facts since the start."""
         self.last = 0
@@ -94,9 +97,12 @@ class Office:
         return self.guard.admit(question, fact, self.inlet, self._kinds_of(fact), self._hosts)
 
     def _kinds_of(self, fact: Fact) -> tuple[type[Fact], ...]:
-        """What this is the witness of from now on: with the first connection of all that it understands."""
+        """What this is the witness of from now on: with the first connection of all that it understands, and once a second again of what it hears."""
         kind = type(fact)
-        return self._kinds if kind is Connected else (kind,) if kind in self._kinds else ()
+        if fact.at - self._witnessed.get(kind, 0) < SECOND or kind not in self._kinds:
+            return ()
+        self._witnessed[kind] = fact.at
+        return self._kinds if kind is Connected else (kind,)
 
     def tell(self, fact: Fact) -> None:
         """A fact to be counted."""

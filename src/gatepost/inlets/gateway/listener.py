@@ -301,24 +301,22 @@ class GatewayInlet:
 
     def _begin(self, sock: socket.socket, who: Client, port: int, counted: bool) -> None:
         """Begins a session."""
-        try:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            local = sock.getsockname()
-        except OSError:
-            local = ("", 0)
-        if self._stopping or not local[1]:
+        if self._stopping:
             self._leave(who)
             sock.close()
             return
         ear = SessionEar(self._office, who, counted)
-        session = Session(self, who, ear, self._tap(ear, who, port), self._header(who, port, (str(client(local[0])), local[1])))
+        session = Session(self, who, ear, self._tap(ear, who, port), self._header(sock, who, port))
         self._sessions[session] = None
         session.start(sock, self.client_tls() if self._implicit else None)
 
-    def _header(self, who: Client, port: int, local: tuple[str, int]) -> bytes:
+    def _header(self, sock: socket.socket, who: Client, port: int) -> bytes:
+        """What the server is told in the PROXY protocol."""
         write = {"proxy-v1": proxy_header.write_1, "proxy-v2": proxy_header.write_2}.get(self.settings.client_address)
-        return write((who, port), local) if write is not None else b""
+        if write is None:
+            return b""
+        host, to = sock.getsockname()[:2]
+        return write((who, port), (client(host), to))
 
     def _tap(self, ear: SessionEar, who: Client, port: int) -> Tap:
         settings = self.settings
