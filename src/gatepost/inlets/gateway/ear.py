@@ -58,6 +58,8 @@ class Office:
         self._hosts = hosts
         self._kinds = (Connected,) if blind else OF_SMTP if protocol == "smtp" else OF_OTHERS
         self._default_domain, self._domains = default_domain, domains
+        self.closed = False
+        """The gateway listens no more: it is no witness, though sessions go on."""
         self._witnessed: dict[type[Fact], int] = {}
         """When it last said that it hears a kind."""
         self.asked = self.told = 0
@@ -99,7 +101,7 @@ class Office:
     def _kinds_of(self, fact: Fact) -> tuple[type[Fact], ...]:
         """What this is the witness of from now on: with the first connection of all that it understands, and once a second again of what it hears."""
         kind = type(fact)
-        if fact.at - self._witnessed.get(kind, 0) < SECOND or kind not in self._kinds:
+        if self.closed or fact.at - self._witnessed.get(kind, 0) < SECOND or kind not in self._kinds:
             return ()
         self._witnessed[kind] = fact.at
         return self._kinds if kind is Connected else (kind,)

@@ -139,6 +139,7 @@ class GatewayInlet:
                 await self._look_after()
         finally:
             self._close()
+            self._office.closed = True
             self._guard.stopped(self.name)
 
     async def run_out(self) -> None:
