@@ -181,7 +181,7 @@ class ImapTap(Tap):
     def _authenticate(self, rest: bytes) -> None:
         if self._needs_tls():
             return
-        mechanism, _, initial = rest.strip().partition(b" ")
+        mechanism, initial = [*rest.split(None, 1), b"", b""][:2]
         if len(self._command) > 1:
             self._answer(BAD)
             return

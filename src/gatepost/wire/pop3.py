@@ -61,7 +61,8 @@ class Pop3Tap(Tap):
             self._respond(line + end) if self._mode == "sasl" else self._command(line + end)
 
     def _command(self, line: bytes) -> None:
-        verb, _, rest = line.strip().partition(b" ")
+        words = line.rstrip(b"\r\n").split(None, 1)
+        verb, rest = [*words, b"", b""][:2]
         self._verb, self._instead = verb[:16].upper(), b""
         if b"\r" in line[:-2]:
             self.ear.abused("bare_newline")
@@ -109,7 +110,7 @@ class Pop3Tap(Tap):
             self.to_client.append(LATER)
 
     def _auth(self, line: bytes, rest: bytes) -> None:
-        mechanism, _, initial = rest.strip().partition(b" ")
+        mechanism, initial = [*rest.split(None, 1), b"", b""][:2]
         self._sasl, self._asked, self._secret = Sasl(mechanism), False, ""
         if initial and not self._may(initial):
             self.to_client.append(LATER)

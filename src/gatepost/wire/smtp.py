@@ -20,6 +20,9 @@ from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, Tap, text_of
 NOOP, RSET, CANCEL = b"NOOP\r\n", b"RSET\r\n", b"*\r\n"
 HIDDEN = (b"STARTTLS", b"XCLIENT", b"XFORWARD")
 """Capabilities that end here: what a stranger says by them is not to be believed."""
+LOGINS = (b"AUTH", b"X-EXPS")
+"""The second is Exchange's."""
+NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", b"XCLIENT", b"XFORWARD")
 FORGED = (b"XCLIENT", b"XFORWARD")
 BEGINNINGS = (b"EHLO", b"HELO", b"MAIL", b"RSET")
 """What takes back the chunks before."""
@@ -28,8 +31,11 @@ LOGIN_LATER = b"454 4.7.0 Temporary authentication failure\r\n"
 NEEDS_TLS = b"530 5.7.0 Must issue a STARTTLS command first\r\n"
 NOT_HERE = b"502 5.5.1 Command not implemented\r\n"
 NO_RELAY = b"550 5.7.1 Relay access denied\r\n"
+TOO_LONG = b"500 5.5.6 Line too long\r\n"
 BARE = b"500 5.5.2 Lines end in CR LF, and hold neither alone\r\n"
 BARE_IN_TEXT = b"550 5.5.2 Message refused: bare CR or LF in it\r\n"
+LONGEST_COMMAND = 2_048
+"""Bytes of a command other than AUTH: servers with shorter lines might read the rest as another command."""
 NOT_OF_THE_PASSWORD = (501, 503, 504, 530, 534, 538)
 """Replies to AUTH that say nothing of the password: syntax, order, mechanism, encryption (RFC 4954, 4 and 6)."""
 STAGES: dict[bytes, Stage] = {b"EHLO": "helo", b"HELO": "helo", b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"BDAT": "data", b".": "data"}
@@ -76,6 +82,12 @@ class SmtpTap(Tap):
         self._body: Body | None = None
         self._left = 0
         """Octets of a chunk that are still to come (RFC 3030, 2)."""
+        self._swallow = False
+        """The chunk was refused, and is not handed on."""
+        self._chunking = False
+        """The server takes chunks."""
+        self._patient = False
+        """The next command waits until all replies have come."""
         self._size = 0
         self._recipients = 0
         """Taken by the server for the message under way."""
@@ -107,7 +119,7 @@ class SmtpTap(Tap):
 
     def _too_long(self) -> None:
         self.ear.abused("command")
-        self.to_client.append(b"500 5.5.6 Line too long\r\n" + self.farewell("Closing"))
+        self.to_client.append(TOO_LONG + self.farewell("Closing"))
         self.end("a line that is too long")
 
     def _take(self, line: bytes) -> None:
@@ -115,9 +127,9 @@ class SmtpTap(Tap):
         if len(line) > LONGEST_LINE:
             self._too_long()
             return
-        bare = not line.endswith(b"\r\n") or b"\r" in line[:-2]
+        bare = not line.endswith(b"\r\n") or b"\r" in line[:-2] or b"\0" in line
         if bare and self._bare == "normalize":
-            line = line.rstrip(b"\r\n").replace(b"\r", b"") + b"\r\n"
+            line = line.rstrip(b"\r\n").replace(b"\r", b"").replace(b"\0", b"") + b"\r\n"
         elif bare and self._bare == "refuse":
             self.ear.abused("bare_newline")
             self._mode = "command" if self._mode == "command" else "wait"
@@ -129,21 +141,23 @@ class SmtpTap(Tap):
             self._command(line)
 
     def _command(self, line: bytes) -> None:
-        verb, _, rest = line.strip().partition(b" ")
-        verb = verb[:16].upper()
-        if verb == b"RCPT":
+        words = line.split(None, 1)  # tabs part words too, for Postfix among others
+        verb = words[0][:16].upper() if words else b""
+        if len(line) > LONGEST_COMMAND and verb not in LOGINS:
+            self._refuse(TOO_LONG)
+        elif verb == b"RCPT":
             self._rcpt(line)
         elif verb == b"DATA":
             self._mode = "wait"
             self._send(line, _Sent(verb))
-        elif verb == b"AUTH":
-            self._auth(line, rest)
+        elif verb in LOGINS:
+            self._auth(line, words[1] if len(words) > 1 else b"")
         elif verb == b"BDAT":
             self._bdat(line)
         elif verb == b"STARTTLS":
             self._tls(line)
-        elif verb in FORGED:
-            self._refuse(NOT_HERE)
+        elif verb in FORGED or verb.startswith(NAMES):
+            self._refuse(NOT_HERE)  # what some server might read as another command than this does
         else:
             if verb in OF_THE_WEB:
                 self.ear.abused("non_smtp_command")
@@ -187,7 +201,7 @@ class SmtpTap(Tap):
     # --- log-ins
 
     def _auth(self, line: bytes, rest: bytes) -> None:
-        mechanism, _, initial = rest.strip().partition(b" ")
+        mechanism, initial = [*rest.split(None, 1), b"", b""][:2]
         if self._logins_need_tls and not self.secure:
             self._refuse(NEEDS_TLS)
             return
@@ -256,7 +270,16 @@ class SmtpTap(Tap):
         if found is None:
             self._refuse(b"501 5.5.4 Syntax: BDAT size [LAST]\r\n")
             return
+        if self._sent:  # only a server that has taken a recipient is sure to take the chunk as one
+            self._in = line + self._in
+            self._mode, self._patient = "wait", True
+            return
         self._left = int(found[1])
+        self._swallow = not (self._chunking and self._recipients)
+        if self._swallow:
+            self._refuse(b"503 5.5.1 Error: need RCPT command\r\n" if self._chunking else NOT_HERE)
+            self._mode = "bdat" if self._left else "command"
+            return
         self._size += self._left
         self._send(line, _Sent(b"BDAT", size=self._size, last=found[2] is not None))
         if found[2] is not None:
@@ -266,9 +289,9 @@ class SmtpTap(Tap):
     def _chunk(self) -> bool:
         """Passes the octets of a chunk, whatever they are; whether it came to its end."""
         part, self._in = self._in[: self._left], self._in[self._left :]
-        if part:
+        if part and not self._swallow:
             self.to_server.append(part)
-            self._left -= len(part)
+        self._left -= len(part)
         if self._left:
             return False
         self._mode = "command"
@@ -305,7 +328,8 @@ class SmtpTap(Tap):
             self._hello_begun = True
             self._send(self._hello.popleft(), sent)
             return
-        if sent.verb == b"EHLO" and code == 250 and len(reply) > 1:
+        if sent.verb == b"EHLO" and code == 250:
+            self._chunking = any(line[4:12].upper() == b"CHUNKING" for line in reply[1:])
             reply = self._capabilities(reply)
         self.to_client.append(sent.instead or b"".join(reply))
         if code == 421 and not sent.instead:
@@ -317,6 +341,8 @@ class SmtpTap(Tap):
             self._rejected(sent, code, reply)
         elif sent.verb in BEGINNINGS:
             self._recipients = 0
+        if self._patient and not self._sent:
+            self._mode, self._patient = "command", False
 
     def _rejected(self, sent: _Sent, code: int, reply: list[bytes]) -> None:
         """A refusal that is about the mail, not about syntax or order."""
