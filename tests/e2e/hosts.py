@@ -158,8 +158,11 @@ RECOMMENDED = "+smtp_connection +smtp_no_mail +smtp_incomplete_transaction"
 class EximHost:
     """Exim as Debian configures it, with accounts; ``logging`` is added to Debian's `log_selector`."""
 
-    def __init__(self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED) -> None:
-        self.machine = machine = world.machine(hostname, number, added=str(EXIM))
+    def __init__(
+        self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED, shared: Sequence[str] = (), more: str = ""
+    ) -> None:
+        """``more`` are lines for its configuration; ``shared`` is the machine's."""
+        self.machine = machine = world.machine(hostname, number, added=str(EXIM), shared=shared)
         self.v4, self.v6 = machine.v4, machine.v6
         furnish(machine)
         for name, line in (("passwd", "{0}:x:{1}:{1}::{2}:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
@@ -169,7 +172,7 @@ class EximHost:
                     file.write(line.format(user, uid, "/tmp"))
         copy_config(machine, "exim", "/etc/exim4")
         local = machine.path("/etc/exim4/conf.d/main/000_local")
-        local.write_text(local.read_text("ascii").replace("LOGGING", logging), "ascii")
+        local.write_text(local.read_text("ascii").replace("LOGGING", logging) + more, "ascii")
         machine.write("/etc/aliases", (CONFIG / "exim/aliases").read_text("ascii"))
         certificate(machine, "/etc/exim4")
         for folder in ("/var/spool/exim4", "/var/log/exim4", "/var/lib/exim4", "/run/exim4"):

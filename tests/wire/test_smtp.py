@@ -59,7 +59,11 @@ def test_garbage_never_raises(client: bytes, size: int) -> None:
     tap.from_server(client)
 
 
-@given(st.lists(st.sampled_from([c for c in COMMANDS if b"AUTH" not in c.upper() and b"XCL" not in c and b"\nN" not in c and b" x" not in c and b"T 0 L" not in c])))
+ALTERED = (b"AUTH", b"auth", b"XCLIENT", b"\nNOOP", b"BDAT x", b"BDAT 0")
+"""Parts of what is changed, or judged, on its way."""
+
+
+@given(st.lists(st.sampled_from([command for command in COMMANDS if not any(part in command for part in ALTERED)])))
 def test_what_needs_no_change_goes_on_byte_for_byte(commands: list[bytes]) -> None:
     client = b"".join(commands)
     straight = SmtpServer()

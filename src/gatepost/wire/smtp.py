@@ -18,8 +18,8 @@ from gatepost.wire.smtp_relay import is_local, mailbox
 from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, Tap, text_of
 
 NOOP, RSET, CANCEL = b"NOOP\r\n", b"RSET\r\n", b"*\r\n"
-HIDDEN = (b"STARTTLS", b"XCLIENT", b"XFORWARD")
-"""Capabilities that end here: what a stranger says by them is not to be believed."""
+HIDDEN = (b"XCLIENT", b"XFORWARD", b"PIPECONNECT")
+"""Capabilities that cannot be kept: what a stranger says of himself is not to be believed, and who speaks before the greeting is told as one who does."""
 LOGINS = (b"AUTH", b"X-EXPS")
 """The second is Exchange's."""
 NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", b"XCLIENT", b"XFORWARD")
@@ -406,7 +406,7 @@ class SmtpTap(Tap):
 
     def _capabilities(self, reply: list[bytes]) -> list[bytes]:
         """What the server can do, without what ends here, and with what begins here."""
-        hidden = HIDDEN if self._starttls != "pass" or self.secure else FORGED
+        hidden = HIDDEN if self._starttls == "pass" and not self.secure else (*HIDDEN, b"STARTTLS")
         if self._logins_need_tls and not self.secure:
             hidden = (*hidden, b"AUTH")
         kept = [reply[0], *(line for line in reply[1:] if _KEYWORD.split(line[4:], 1)[0].upper() not in hidden)]
