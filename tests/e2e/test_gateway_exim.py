@@ -76,7 +76,7 @@ def said(client: Client, port: int, steps: list[bytes]) -> list[bytes]:
 def test_what_clients_see_is_what_exim_says(world: net.World, host: hosts.EximHost) -> None:
     client = Client(world.internet, "192.0.2.21", host)
     jobs = [lambda port=port, steps=steps: said(client, port, steps) for steps in SESSIONS for port in (THROUGH, 25)]
-    results = together(jobs, 8)  # type: ignore[arg-type]
+    results = together(jobs, 8)
     for steps, through, straight in zip(SESSIONS, results[::2], results[1::2], strict=True):
         assert through == straight, steps
         assert through[0].startswith(b"220 ")

@@ -19,11 +19,10 @@ from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, Tap, text_of
 
 NOOP, RSET, CANCEL = b"NOOP\r\n", b"RSET\r\n", b"*\r\n"
 HIDDEN = (b"XCLIENT", b"XFORWARD", b"PIPECONNECT")
-"""Capabilities that cannot be kept: what a stranger says of himself is not to be believed, and who speaks before the greeting is told as one who does."""
+"""Capabilities that cannot be kept: what a stranger says of himself is not believed, and nobody speaks before the greeting."""
 LOGINS = (b"AUTH", b"X-EXPS")
 """The second is Exchange's."""
 NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", b"XCLIENT", b"XFORWARD")
-FORGED = (b"XCLIENT", b"XFORWARD")
 BEGINNINGS = (b"EHLO", b"HELO", b"MAIL", b"RSET")
 """What takes back the chunks before."""
 OF_THE_WEB = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT")
@@ -156,7 +155,7 @@ class SmtpTap(Tap):
             self._bdat(line)
         elif verb == b"STARTTLS":
             self._tls(line)
-        elif verb in FORGED or verb.startswith(NAMES):
+        elif verb.startswith(NAMES):
             self._refuse(NOT_HERE)  # what some server might read as another command than this does
         else:
             if verb in OF_THE_WEB:
