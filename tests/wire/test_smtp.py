@@ -203,6 +203,19 @@ def test_no_chunk_hides_commands_from_the_server() -> None:
     assert play(whole, relay=Relay(("here",))).server.got == whole
 
 
+def test_who_is_refused_again_and_again_is_sent_away() -> None:
+    heard = Heard()
+    played = play(b"NOOP\n" * 100, heard)
+    assert played.tap.ended == "too many errors"
+    assert len(heard.said) == 52
+    assert heard.said[-1] == ("abused", "too_many_errors")
+
+
+def test_many_short_commands_at_once_cost_little() -> None:
+    played = play(b"NOOP\r\n" * 40_000)
+    assert played.shown.count(b"250 2.0.0 Ok\r\n") == 40_000
+
+
 def test_long_commands_are_refused() -> None:
     played = play(b"NOOP " + b"x" * 3_000 + b"\r\nNOOP\r\n")
     assert played.server.got == b"NOOP\r\nNOOP\r\n"

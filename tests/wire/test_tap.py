@@ -2,7 +2,7 @@
 
 from gatepost.wire.pop3 import Pop3Tap
 from gatepost.wire.smtp import SmtpTap
-from gatepost.wire.tap import ENOUGH, text_of
+from gatepost.wire.tap import ENOUGH, Incoming, text_of
 from tests.wire.taps import Heard
 
 
@@ -31,6 +31,16 @@ def test_whether_a_command_is_half_way() -> None:
     assert not tap.midway
     tap.from_client(b"US")
     assert tap.midway
+
+
+def test_what_waits_is_read_in_any_pieces() -> None:
+    waits = Incoming()
+    waits.put(b"one\ntwo\nthr")
+    assert (waits.line(), len(waits), waits.some(2), waits.line()) == (b"one\n", 7, b"tw", b"o\n")
+    assert waits.line() is None
+    waits.put(b"ee\n")
+    waits.back(b"zero\n")
+    assert (waits.line(), waits.rest(), len(waits)) == (b"zero\n", b"three\n", 0)
 
 
 def test_text_of_strangers() -> None:

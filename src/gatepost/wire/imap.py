@@ -67,23 +67,22 @@ class ImapTap(Tap):
     def _read(self) -> None:
         while not self.ended and not self.open:
             if self._mode == "literal":
-                part, self._in = self._in[: self._left], self._in[self._left :]
+                part = self._in.some(self._left)
                 self._command[-1] += part
                 self._left -= len(part)
                 if self._left:
                     return
                 self._mode = "command"
             elif self._mode in ("command", "sasl"):
-                line, end, rest = self._in.partition(b"\n")
-                if len(line) > LONGEST_LINE:
+                line = self._in.line()
+                if len(self._in if line is None else line) > LONGEST_LINE:
                     self.ear.abused("command")
                     self.to_client.append(self.farewell("Line too long"))
                     self.end("a line that is too long")
                     return
-                if not end:
+                if line is None:
                     return
-                self._in = rest
-                self._respond(line + end) if self._mode == "sasl" else self._take(line + end)
+                self._respond(line) if self._mode == "sasl" else self._take(line)
             else:
                 return
 

@@ -49,16 +49,15 @@ class Pop3Tap(Tap):
 
     def _read(self) -> None:
         while not self.ended and not self.open and self._mode in ("command", "sasl"):
-            line, end, rest = self._in.partition(b"\n")
-            if len(line) > LONGEST_LINE:
+            line = self._in.line()
+            if len(self._in if line is None else line) > LONGEST_LINE:
                 self.ear.abused("command")
                 self.to_client.append(self.farewell("Line too long"))
                 self.end("a line that is too long")
                 return
-            if not end:
+            if line is None:
                 return
-            self._in = rest
-            self._respond(line + end) if self._mode == "sasl" else self._command(line + end)
+            self._respond(line) if self._mode == "sasl" else self._command(line)
 
     def _command(self, line: bytes) -> None:
         words = line.rstrip(b"\r\n").split(None, 1)

@@ -35,6 +35,8 @@ BARE = b"500 5.5.2 Lines end in CR LF, and hold neither alone\r\n"
 BARE_IN_TEXT = b"550 5.5.2 Message refused: bare CR or LF in it\r\n"
 LONGEST_COMMAND = 2_048
 """Bytes of a command other than AUTH: servers with shorter lines might read the rest as another command."""
+MOST_REFUSED = 50
+"""Commands that are refused here in one session."""
 NOT_OF_THE_PASSWORD = (501, 503, 504, 530, 534, 538)
 """Replies to AUTH that say nothing of the password: syntax, order, mechanism, encryption (RFC 4954, 4 and 6)."""
 STAGES: dict[bytes, Stage] = {b"EHLO": "helo", b"HELO": "helo", b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"BDAT": "data", b".": "data"}
@@ -81,6 +83,8 @@ class SmtpTap(Tap):
         self._body: Body | None = None
         self._left = 0
         """Octets of a chunk that are still to come (RFC 3030, 2)."""
+        self._refused = 0
+        """Commands that were refused here."""
         self._swallow = False
         """The chunk was refused, and is not handed on."""
         self._chunking = False
@@ -100,13 +104,12 @@ class SmtpTap(Tap):
     def _read(self) -> None:
         while not self.ended and not self.open:
             if self._mode == "command" or self._mode == "auth":
-                line, end, rest = self._in.partition(b"\n")
-                if not end:
-                    if len(line) > LONGEST_LINE:
+                line = self._in.line()
+                if line is None:
+                    if len(self._in) > LONGEST_LINE:
                         self._too_long()
                     return
-                self._in = rest
-                self._take(line + end)
+                self._take(line)
             elif self._mode == "data":
                 if not self._text():
                     return
@@ -131,8 +134,11 @@ class SmtpTap(Tap):
             line = line.rstrip(b"\r\n").replace(b"\r", b"").replace(b"\0", b"") + b"\r\n"
         elif bare and self._bare == "refuse":
             self.ear.abused("bare_newline")
-            self._mode = "command" if self._mode == "command" else "wait"
-            self._send(CANCEL if self._mode == "wait" else NOOP, _Sent(b"AUTH" if self._mode == "wait" else b"NOOP", BARE))
+            if self._mode == "command":
+                self._refuse(BARE)
+            else:
+                self._mode = "wait"
+                self._send(CANCEL, _Sent(b"AUTH", BARE))
             return
         if self._mode == "auth":
             self._respond(line)
@@ -168,11 +174,15 @@ class SmtpTap(Tap):
         self.to_server.append(line)
         self._sent.append(sent)
 
-    def _refuse(self, reply: bytes, wait: bool = False) -> None:
-        """Refuses a command here; its reply comes in its turn."""
-        self._send(NOOP, _Sent(b"NOOP", reply))
-        if wait:
-            self._mode = "wait"
+    def _refuse(self, reply: bytes) -> None:
+        """Refuses a command here; its reply comes in its turn. Who goes on and on is sent away."""
+        self._refused += 1
+        if self._refused <= MOST_REFUSED:
+            self._send(NOOP, _Sent(b"NOOP", reply))
+            return
+        self.ear.abused("too_many_errors")
+        self.to_client.append(reply + self.farewell("Too many errors, closing"))
+        self.end("too many errors")
 
     def _rcpt(self, line: bytes) -> None:
         recipient = mailbox(line)
@@ -238,8 +248,7 @@ class SmtpTap(Tap):
         body = self._body
         if body is None:
             return False
-        data, self._in = self._in, b""
-        passed, rest = body.take(data)
+        passed, rest = body.take(self._in.rest())
         self._size += len(passed)
         if body.bare and not self.cut:
             self.cut = True
@@ -249,7 +258,7 @@ class SmtpTap(Tap):
             self.to_server.append(passed)
         if rest is None:
             return False
-        self._in = rest
+        self._in.back(rest)
         self._body = None
         if self.cut:
             self.to_client.append(BARE_IN_TEXT + self.farewell("Closing"))
@@ -270,7 +279,7 @@ class SmtpTap(Tap):
             self._refuse(b"501 5.5.4 Syntax: BDAT size [LAST]\r\n")
             return
         if self._sent:  # only a server that has taken a recipient is sure to take the chunk as one
-            self._in = line + self._in
+            self._in.back(line)
             self._mode, self._patient = "wait", True
             return
         self._left = int(found[1])
@@ -287,7 +296,7 @@ class SmtpTap(Tap):
 
     def _chunk(self) -> bool:
         """Passes the octets of a chunk, whatever they are; whether it came to its end."""
-        part, self._in = self._in[: self._left], self._in[self._left :]
+        part = self._in.some(self._left)
         if part and not self._swallow:
             self.to_server.append(part)
         self._left -= len(part)

@@ -21,6 +21,48 @@ ENOUGH = 65_536
 """Bytes that wait for the server's answer before no more is read."""
 
 
+class Incoming:
+    """Bytes of the client's that wait to be read. Reading many short lines out of a large piece costs no copies of the rest."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._at = 0
+
+    def __len__(self) -> int:
+        return len(self._data) - self._at
+
+    def put(self, data: bytes) -> None:
+        """More came."""
+        self._data = self._data[self._at :] + data if len(self) else data
+        self._at = 0
+
+    def back(self, data: bytes) -> None:
+        """Puts bytes back, to be read next."""
+        self._data, self._at = data + self._data[self._at :], 0
+
+    def line(self) -> bytes | None:
+        """Takes the next line, with its LF; None where none is whole."""
+        end = self._data.find(b"\n", self._at)
+        if end < 0:
+            return None
+        line, self._at = self._data[self._at : end + 1], end + 1
+        return line
+
+    def some(self, most: int) -> bytes:
+        """Takes the next bytes, so many at most."""
+        part = self._data[self._at : self._at + most]
+        self._at += len(part)
+        return part
+
+    def rest(self) -> bytes:
+        """Takes all."""
+        rest = self._data[self._at :] if self._at else self._data
+        self._data, self._at = b"", 0
+        return rest
+
+
 class Ear(Protocol):
     """Who listens to a tap, and decides. Nothing here waits."""
 
@@ -73,7 +115,7 @@ class Tap(ABC):
         """Who is logged in; empty where nobody is."""
         self._starttls = starttls
         self._logins_need_tls = logins_need_tls
-        self._in = b""
+        self._in = Incoming()
         self._answers = b""
         self._early = False
         self._mode = "wait"
@@ -107,7 +149,7 @@ class Tap(ABC):
         if not self.greeted and not self._early:
             self._early = True
             self.ear.abused("pregreet")
-        self._in = self._in + data if self._in else data
+        self._in.put(data)
         self._read()
 
     def from_server(self, data: bytes) -> None:
@@ -141,7 +183,7 @@ class Tap(ABC):
     def end(self, why: str) -> None:
         """Ends the session."""
         self.ended = why
-        self._in = b""
+        self._in.rest()
 
     @abstractmethod
     def farewell(self, why: str) -> bytes:
@@ -164,8 +206,7 @@ class Tap(ABC):
         if rest:
             self.to_client.append(rest)
         if self._in:
-            self.to_server.append(self._in)
-            self._in = b""
+            self.to_server.append(self._in.rest())
 
     @abstractmethod
     def _read(self) -> None:

@@ -126,6 +126,21 @@ def test_starttls_ends_here_and_the_session_goes_on(pems: Path) -> None:
     assert gate.kinds() == ["Connected", "AuthSucceeded", "MessageAccepted", "SessionEnded"]
 
 
+def test_a_handshake_that_fails_behind_starttls_leaves_nothing(pems: Path) -> None:
+    gate = Gate("imap", tls={"certificate": str(pems / "ours.pem"), "key": str(pems / "ours.key")})
+
+    async def doing(gate: Gate) -> None:
+        client = await gate.connect()
+        await client.until(b"\r\n")
+        await client.says(b"a STARTTLS\r\n")
+        client.writer.write(b"this is no TLS\r\n")
+        await client.rest()
+        await gate.until(lambda: not gate.inlet.state().connections)
+        assert gate.inlet.state().dropped == {"handshake": 1}
+
+    gate.run(doing)
+
+
 @pytest.mark.parametrize("service", ["submissions", "imaps", "pop3s"])
 def test_tls_from_the_first_byte(pems: Path, service: str) -> None:
     gate = Gate(service, tls={"certificate": str(pems / "ours.pem"), "key": str(pems / "ours.key")})

@@ -122,7 +122,7 @@ class Session:
     """One client. `start` begins it; it ends by itself."""
 
     __slots__ = (
-        "_eof", "_eof_sent", "_held", "_over", "_stops", "_why", "back", "began", "client", "ear", "forwarded", "front", "header",
+        "_eof", "_eof_sent", "_half", "_held", "_over", "_stops", "_why", "back", "began", "client", "ear", "forwarded", "front", "header",
         "host", "tap", "task", "touched",
     )  # fmt: skip
 
@@ -136,6 +136,8 @@ class Session:
         self.began = self.touched = self.forwarded = time.monotonic()
         self._stops: list[str] = []
         """Why nothing more is read from the client now."""
+        self._half = 0.0
+        """Since when a command has begun and not ended; 0 where none has."""
         self._held = False
         self._eof = self._eof_sent = self._over = False
         self._why = ""
@@ -168,7 +170,7 @@ class Session:
                 self.back = back
         except (OSError, TimeoutError):
             self.ear.server_failed()
-            if self.front is not None:
+            if self.front is not None and not self.front.is_closing():
                 self.front.write(self.tap.farewell(AWAY).replace(b" 4.7.0 ", b" 4.3.0 "))
             self.end("server away")
         finally:
@@ -256,8 +258,9 @@ class Session:
             secured = None
         self.task = None
         if secured is None:
+            self._why = self._why or "handshake"
             front.abort()
-            self.end("handshake")
+            self.front_lost()
             return
         self.front = secured
         self._stops.clear()
@@ -269,6 +272,8 @@ class Session:
     def client_ended(self) -> None:
         """The client sends nothing more."""
         self._eof = True
+        if self.tap.cut:
+            self.end("gone")
         self._pass_end()
 
     def _pass_end(self) -> None:
@@ -327,10 +332,18 @@ class Session:
             self._time_out("idle", "Idle for too long")
         elif host.longest and now - self.began > host.longest:
             self._time_out("too long", "Session lasted too long")
-        elif tap.midway and now - self.forwarded > HALF and now - self.began > HALF:
+        elif self._slow(now):
             self._time_out("slow", "Too slow")
         elif host.logins_only and not tap.open and now - self.began > LOGIN_TIME:
             self._time_out("no log-in", "No log-in for too long")
+
+    def _slow(self, now: float) -> bool:
+        """Whether a command that has begun does not come to its end."""
+        if not self.tap.midway:
+            self._half = 0.0
+        elif not self._half or self.forwarded > self._half:
+            self._half = now
+        return self._half != 0.0 and now - self._half > HALF
 
     def _time_out(self, why: str, words: str) -> None:
         if self._why:  # it was told before, and does not take it
