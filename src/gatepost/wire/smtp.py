@@ -83,6 +83,7 @@ class SmtpTap(Tap):
         self._body: Body | None = None
         self._left = 0
         """Octets of a chunk that are still to come (RFC 3030, 2)."""
+        self._early = False
         self._refused = 0
         """Commands that were refused here."""
         self._swallow = False
@@ -100,6 +101,13 @@ class SmtpTap(Tap):
         return f"421 4.7.0 {why}\r\n".encode("ascii", "replace")
 
     # --- the client
+
+    def from_client(self, data: bytes) -> None:
+        """The client sent bytes. Who does so before the greeting is no mail server (RFC 5321, 4.3.1)."""
+        if not (self.greeted or self._early or self.ended):
+            self._early = True
+            self.ear.abused("pregreet")
+        super().from_client(data)
 
     def _read(self) -> None:
         while not self.ended and not self.open:

@@ -117,7 +117,6 @@ class Tap(ABC):
         self._logins_need_tls = logins_need_tls
         self._in = Incoming()
         self._answers = b""
-        self._early = False
         self._mode = "wait"
         """What is read next; each tap has modes of its own beside this one: the server must answer first."""
 
@@ -146,9 +145,6 @@ class Tap(ABC):
         if self.upgrade:
             self.injected()
             return
-        if not self.greeted and not self._early:
-            self._early = True
-            self.ear.abused("pregreet")
         self._in.put(data)
         self._read()
 

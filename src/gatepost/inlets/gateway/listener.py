@@ -113,6 +113,7 @@ class GatewayInlet:
         self._sessions: dict[Session, None] = {}
         self._of: Counter[Client] = Counter()
         """Connections by client, those included that wait to be let in."""
+        self._total = 0
         self._waiting: dict[asyncio.Task[None], None] = {}
         self._problem = self._away = ""
         self._stopping = False
@@ -181,7 +182,7 @@ class GatewayInlet:
             last=office.last,
             asked=office.asked,
             facts=office.told,
-            connections=self._of.total(),
+            connections=self._total,
             dropped=dict(office.dropped),
             shown=self._shown(),
         )
@@ -278,7 +279,7 @@ class GatewayInlet:
     def _enter(self, sock: socket.socket, who: Client, port: int, counted: bool) -> None:
         """Lets a client in, or turns it away. ``counted`` is false where a balancer connects for itself."""
         settings, dropped = self.settings, self._office.dropped
-        if self._of.total() >= settings.connections or self._of[who] >= settings.connections_of_one:
+        if self._total >= settings.connections or self._of[who] >= settings.connections_of_one:
             dropped["too many connections"] += 1
             self._turn_away(sock)
             return
@@ -288,6 +289,7 @@ class GatewayInlet:
             self._turn_away(sock)
             return
         self._of[who] += 1
+        self._total += 1
         if isinstance(verdict, Delay):
             asyncio.get_running_loop().call_later(verdict.us / 1_000_000, self._begin, sock, who, port, counted)
         else:
@@ -367,6 +369,7 @@ class GatewayInlet:
                 self._office.dropped[why] += 1
 
     def _leave(self, who: Client) -> None:
+        self._total -= 1
         self._of[who] -= 1
         if self._of[who] <= 0:
             del self._of[who]
