@@ -156,6 +156,22 @@ def test_tls_from_the_first_byte(pems: Path, service: str) -> None:
     gate.run(doing)
 
 
+def test_the_name_that_a_client_asks_for_chooses_the_certificate(pems: Path) -> None:
+    also = [{"names": ["mail.example.net", "*.example.org"], "certificate": str(pems / "theirs.pem"), "key": str(pems / "theirs.key")}]
+    gate = Gate("imaps", tls={"certificate": str(pems / "ours.pem"), "key": str(pems / "ours.key"), "also": also})
+    shown: dict[str, bytes] = {}
+
+    async def doing(gate: Gate) -> None:
+        for name in ("mail.example.net", "IMAP.example.org", "a.b.example.org", "elsewhere"):
+            client = await gate.connect(ssl=trusting(), server_hostname=name)
+            await client.until(b"\r\n")
+            shown[name] = client.writer.get_extra_info("ssl_object").getpeercert(True)
+
+    gate.run(doing)
+    ours, theirs = (ssl.PEM_cert_to_DER_cert((pems / f"{name}.pem").read_text()) for name in ("ours", "theirs"))
+    assert list(shown.values()) == [theirs, theirs, ours, ours]
+
+
 def test_a_renewed_certificate_is_read_without_cutting_sessions(pems: Path, tmp_path: Path) -> None:
     files = {"certificate": tmp_path / "cert.pem", "key": tmp_path / "key.pem"}
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from gatepost.core.decisions import Delay, Refuse
 from gatepost.core.subjects import Client, client
-from gatepost.inlets.gateway.certificates import Certificate, to_backend
+from gatepost.inlets.gateway.certificates import Certificates, to_backend
 from gatepost.inlets.gateway.ear import Office, SessionEar
 from gatepost.inlets.gateway.session import Session
 from gatepost.inlets.gateway.settings import IDLE, IMPLICIT_TLS, LONGEST, PROTOCOL, GatewaySettings, endpoint
@@ -108,7 +108,7 @@ class GatewayInlet:
         relay = settings.relay
         self._relay = Relay(tuple(each.lower() for each in relay.local_domains)) if relay is not None and relay.enforce else None
         self._refusal = b"" if self._implicit or settings.refusal == "close" else REFUSALS[self._protocol]
-        self._certificate: Certificate | None = None
+        self._certificates: Certificates | None = None
         self._listening: list[socket.socket] = []
         self._sessions: dict[Session, None] = {}
         self._of: Counter[Client] = Counter()
@@ -165,8 +165,8 @@ class GatewayInlet:
 
     def renew(self) -> None:
         """Reads certificate and key anew, for handshakes from now on."""
-        if self._certificate is not None:
-            self._problem = self._certificate.renew(anyway=True)
+        if self._certificates is not None:
+            self._problem = self._certificates.renew(anyway=True)
 
     @property
     def ports(self) -> list[int]:
@@ -198,7 +198,7 @@ class GatewayInlet:
     def _open(self) -> None:
         """Opens all. Raises OSError (ssl.SSLError is one)."""
         settings = self.settings
-        self._certificate = Certificate(settings.tls) if settings.tls is not None else None
+        self._certificates = Certificates(settings.tls) if settings.tls is not None else None
         self._server_tls = to_backend(settings)
         loop = asyncio.get_running_loop()
         for each in settings.listen:
@@ -227,9 +227,9 @@ class GatewayInlet:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             self._look(now)
-            if self._certificate is not None and now > renewal:
+            if self._certificates is not None and now > renewal:
                 renewal = now + RENEWAL
-                self._problem = self._certificate.renew()
+                self._problem = self._certificates.renew()
 
     def _look(self, now: float) -> None:
         for session in list(self._sessions):
@@ -344,7 +344,7 @@ class GatewayInlet:
 
     def client_tls(self) -> ssl.SSLContext | None:
         """What clients are shown."""
-        return self._certificate.context if self._certificate is not None else None
+        return self._certificates.context if self._certificates is not None else None
 
     async def connect(self, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
         """Connects to the server behind; what the protocol says at once goes before TLS. Raises OSError or TimeoutError."""

@@ -34,11 +34,20 @@ _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):
 _LABELS = re.compile(r"\.?[^\s@<>,\"]{1,253}")
 
 
+class GatewayCertificate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One more certificate, for clients that ask for one of its names (SNI)."""
+
+    names: Annotated[tuple[str, ...], Meta(description="Host names in lower case; `*.example.net` stands for all one level below.", min_length=1)]
+    certificate: Annotated[str, Meta(description="File of the certificate and its chain (PEM).", max_length=4096)]
+    key: Annotated[str, Meta(description="File of its key (PEM).", max_length=4096)]
+
+
 class GatewayTls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The certificate that clients see."""
 
     certificate: Annotated[str, Meta(description="File of the certificate and its chain (PEM).", max_length=4096)]
     key: Annotated[str, Meta(description="File of its key (PEM). Both are read anew when they change.", max_length=4096)]
+    also: Annotated[tuple[GatewayCertificate, ...], Meta(description="More certificates, chosen by the name that a client asks for.")] = ()
 
 
 class GatewayRelay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
