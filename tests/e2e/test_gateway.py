@@ -253,6 +253,14 @@ def test_the_server_sees_the_client(place: Place, guard: Live, port: int, tls: b
     net.wait_until(lambda: f"[{source}], sasl_method=PLAIN" in place.host.syslog.read_text(), 10, f"Postfix names {source}")  # type: ignore[attr-defined]
 
 
+def test_the_server_sees_a_client_of_ipv6(place: Place, guard: Live) -> None:
+    client = place.at("2001:db8:1::77")
+    assert client.deliver(["bob@example.org"], port=SMTP, starttls=True) == {}
+    log = place.host.syslog  # type: ignore[attr-defined]
+    net.wait_until(lambda: "client=unknown[2001:db8:1::77]" in log.read_text(), 10, "Postfix names the client")
+    assert client.talk(message(FRIEND, [b"u@remote.example"])[:2], SMTP)[-1] == 554
+
+
 def test_imap_and_pop3_with_tls(place: Place, guard: Live) -> None:
     machine(place).run("doveadm", "quota", "get", check=False)
     client = place.at("192.0.2.30")

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from gatepost.core.facts import AuthFailed, MessageAccepted, SessionEnded
+from gatepost.core.spans import SECOND, Span
+from gatepost.inlets.gateway import session
 from gatepost.wire.proxy_header import write_2
 from tests.inlets.gateway.gates import Gate, rule
 from tests.inlets.test_syslog import pems
@@ -352,6 +354,39 @@ def test_sessions_do_not_last_for_ever(settings: dict[str, Any], why: str, says:
         await client.until(b"\r\n")
         assert await client.rest() == says
         await gate.until(lambda: gate.inlet.state().dropped == {why: 1})
+
+    gate.run(doing)
+
+
+@pytest.mark.parametrize(("limit", "why", "sends"), [("HALF", "slow", b"a LOG"), ("LOGIN_TIME", "no log-in", b"")])
+def test_nobody_takes_for_ever_to_say_something(monkeypatch: pytest.MonkeyPatch, limit: str, why: str, sends: bytes) -> None:
+    monkeypatch.setattr(session, limit, 0.5)
+    gate = Gate("imap")
+
+    async def doing(gate: Gate) -> None:
+        client = await gate.connect()
+        await client.until(b"\r\n")
+        client.writer.write(sends)
+        assert (await client.rest()).startswith(b"* BYE ")
+        await gate.until(lambda: gate.inlet.state().dropped == {why: 1})
+
+    gate.run(doing)
+
+
+def test_a_login_that_is_delayed_reaches_the_server_later() -> None:
+    gate = Gate("imap", (rule("auth_failed", 1, action="delay", delay=Span(SECOND), scope="logins"),))
+
+    async def doing(gate: Gate) -> None:
+        client = await gate.connect()
+        await client.until(b"\r\n")
+        await client.says(b"a LOGIN alice wrong\r\n")
+        (server,) = gate.backend.sessions
+        began = time.monotonic()
+        client.writer.write(b"b LOGIN alice right\r\nc NOOP\r\n")
+        await asyncio.sleep(0.2)
+        assert b"right" not in server.got
+        assert (await client.until(b"c OK done\r\n")).startswith(b"b OK in\r\n")
+        assert time.monotonic() - began >= 1
 
     gate.run(doing)
 
