@@ -81,8 +81,12 @@ def _preset(name: Any) -> list[str]:
 
 def config() -> str:
     """The page about gatepost.toml."""
-    sections = list(_sections(Settings, ""))
-    links: Links = {kind: _anchor(heading) for heading, kind in sections}
+    links: Links = {}
+    sections = []
+    for heading, kind in _sections(Settings, ""):
+        if kind not in links:  # told once, where it stands first
+            links[kind] = _anchor(heading)
+            sections.append((heading, kind))
     tables = [part for heading, kind in sections for part in (f"## {heading}", _first_line(kind), _table(kind, links))]
     return _page(
         "# Reference: gatepost.toml",
@@ -102,7 +106,7 @@ def config() -> str:
 def _sections(kind: type[Struct], path: str) -> Iterator[tuple[str, type[Struct]]]:
     """The tables within a declaration, each with its heading: ``[name]``, ``[name.inner]``, or ``[[name]]`` where it can stand several times."""
     for field in _info(kind).fields:
-        plain = field.type.type if isinstance(field.type, Metadata) else field.type
+        plain = _plain(field.type)
         name = f"{path}.{field.encode_name}".lstrip(".")
         if isinstance(plain, StructType):
             yield f"[{name}]", plain.cls
@@ -110,6 +114,15 @@ def _sections(kind: type[Struct], path: str) -> Iterator[tuple[str, type[Struct]
         elif isinstance(plain, VarTupleType) and isinstance(plain.item_type, StructType):
             yield f"[[{name}]]", plain.item_type.cls
             yield from _sections(plain.item_type.cls, name)
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its metadata and without the None that may stand for it."""
+    if isinstance(kind, Metadata):
+        return _plain(kind.type)
+    if isinstance(kind, UnionType):
+        return next((_plain(each) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType)), kind)
+    return kind
 
 
 def _anchor(heading: str) -> str:

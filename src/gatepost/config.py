@@ -17,6 +17,7 @@ from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.dovecot_policy import DovecotPolicySettings
 from gatepost.inlets.exim_ask import EximSettings
+from gatepost.inlets.gateway.settings import Gateways, check_gateway
 from gatepost.inlets.journal import JournalSettings
 from gatepost.inlets.logfile import LogFileSettings
 from gatepost.inlets.milter import MilterSettings
@@ -61,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postfix_policy: Annotated[tuple[PostfixPolicySettings, ...], Meta(description="Where Postfix asks, a [[postfix_policy]] each.")] = ()
     milter: Annotated[tuple[MilterSettings, ...], Meta(description="Where Postfix or Sendmail ask as their milter, a [[milter]] each.")] = ()
     exim: Annotated[tuple[EximSettings, ...], Meta(description="Where Exim asks, an [[exim]] each.")] = ()
+    gateway: Gateways = Gateways()
     nftables: NftablesSettings = NftablesSettings()
     postfix_cidr: PostfixCidrSettings = PostfixCidrSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
@@ -136,6 +138,12 @@ def load(path: str | None = None) -> Settings:
             check(value)
         except BadInputError as wrong:
             raise BadInputError(f"{field}: {wrong.said}", str(file), line_of(text, field)) from None
+    for service, gateway in settings.gateway.items():
+        try:
+            check_gateway(service, gateway)
+        except ValueError as wrong:
+            field = str(wrong).partition(":")[0]
+            raise BadInputError(f"gateway.{service}.{wrong}", str(file), line_of(text, f"gateway.{service}.{field}")) from None
     listeners = (settings.syslog, settings.dovecot_policy, settings.postfix_policy, settings.milter, settings.exim)
     names = [each.name for part in listeners for each in part]
     if twice := next((name for name in names if names.count(name) > 1), ""):

@@ -20,6 +20,7 @@ FOUND_FILE = LogSource("/var/log/mail.log", ("postfix",), "", "found")
 FOUND_JOURNAL = JournalSource(("postfix",), "found")
 FILE = {"logfile": [{"path": "/var/log/other.log"}]}
 SYSLOG = {"transport": "udp", "listen": "127.0.0.1:0", "senders": ["127.0.0.1/32"]}
+GATEWAY = {"listen": ["127.0.0.1:0"], "backend": "127.0.0.1:1", "client_address": "proxy-v2"}
 LINE = "Nov 24 12:00:00 mx postfix/smtpd[10]: connect from unknown[10.0.0.7]\n"
 
 
@@ -46,6 +47,7 @@ def findings(*logs: LogSource, journal: JournalSource | None = None) -> Findings
         (FILE | {"journal": {"follow": "yes"}}, findings(), ["/var/log/other.log", "journal"]),
         ({"postfix_policy": [{}]}, findings(FOUND_FILE), ["/var/log/mail.log", "postfix_policy:127.0.0.1:8094"]),
         ({"syslog": [SYSLOG]}, findings(FOUND_FILE), ["/var/log/mail.log", "syslog:udp:127.0.0.1:0"]),
+        ({"gateway": {"smtp": GATEWAY}, "syslog": [SYSLOG]}, findings(FOUND_FILE), ["/var/log/mail.log", "syslog:udp:127.0.0.1:0", "gateway:smtp"]),
     ],
 )
 def test_what_runs(given: dict[str, Any], found: Findings, names: list[str]) -> None:

@@ -33,7 +33,8 @@ def _fenced(language: str) -> list[Found]:
 
 
 def _settings(text: str) -> bool:
-    return bool(re.search(r"^\[+(?:logs|accounts|logfile|journal|syslog|channel|dovecot_policy|postfix_policy|postfix_cidr)\b", text, re.MULTILINE))
+    parts = "logs|accounts|logfile|journal|syslog|gateway|channel|dovecot_policy|postfix_policy|postfix_cidr"
+    return bool(re.search(rf"^\[+(?:{parts})\b", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize(("where", "text"), _fenced("story"))

@@ -161,9 +161,16 @@ class EximHost:
     """Exim as Debian configures it, with accounts; ``logging`` is added to Debian's `log_selector`."""
 
     def __init__(
-        self, world: World, hostname: str = "mx2", number: int = 26, logging: str = RECOMMENDED, shared: Sequence[str] = (), split: bool = True
+        self,
+        world: World,
+        hostname: str = "mx2",
+        number: int = 26,
+        logging: str = RECOMMENDED,
+        shared: Sequence[str] = (),
+        split: bool = True,
+        more: str = "",
     ) -> None:
-        """``split``: Debian's configuration in many files, else in one."""
+        """``split``: Debian's configuration in many files, else in one; ``more`` are lines for it; ``shared`` is the machine's."""
         self.split = split
         self.machine = machine = world.machine(hostname, number, added=str(EXIM), shared=shared)
         self.v4, self.v6 = machine.v4, machine.v6
@@ -175,7 +182,7 @@ class EximHost:
                     file.write(line.format(user, uid, "/tmp"))
         copy_config(machine, "exim", "/etc/exim4")
         local = machine.path("/etc/exim4/conf.d/main/000_local")
-        local.write_text(local.read_text("ascii").replace("LOGGING", logging), "ascii")
+        local.write_text(local.read_text("ascii").replace("LOGGING", logging) + more, "ascii")
         if not split:
             self._unsplit()
         machine.write("/etc/aliases", (CONFIG / "exim/aliases").read_text("ascii"))

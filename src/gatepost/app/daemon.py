@@ -241,6 +241,7 @@ class Daemon:
             await stop.wait()
             self._speaker.say("notice", "stopping")
             self._feeds.stop()
+            await self._feeds.drained()
             for task in tasks:
                 task.cancel()
 

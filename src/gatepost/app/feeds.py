@@ -21,6 +21,8 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import account
 from gatepost.inlets.dovecot_policy import Deeds, DovecotPolicyInlet, DovecotPolicySettings
 from gatepost.inlets.exim_ask import EximInlet, EximSettings
+from gatepost.inlets.gateway.listener import GatewayInlet
+from gatepost.inlets.gateway.settings import GatewaySettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.inlets.milter import MilterInlet, MilterSettings
@@ -34,8 +36,8 @@ LogSettings = LogFileSettings | JournalSettings | SyslogSettings
 LogInlet = LogFileInlet | JournalInlet | SyslogInlet
 AskedSettings = DovecotPolicySettings | PostfixPolicySettings | MilterSettings | EximSettings
 AskedInlet = DovecotPolicyInlet | PostfixPolicyInlet | MilterInlet | EximInlet
-AnySettings = LogSettings | AskedSettings
-AnyInlet = LogInlet | AskedInlet
+AnySettings = LogSettings | AskedSettings | GatewaySettings
+AnyInlet = LogInlet | AskedInlet | GatewayInlet
 
 
 class Feed(NamedTuple):
@@ -67,7 +69,8 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     inlets |= {each.name: each for each in settings.dovecot_policy}
     inlets |= {each.name: each for each in settings.postfix_policy}
     inlets |= {each.name: each for each in settings.milter}
-    return inlets | {each.name: each for each in settings.exim}
+    inlets |= {each.name: each for each in settings.exim}
+    return inlets | {f"gateway:{service}": each for service, each in settings.gateway.items()}
 
 
 class Feeds:
@@ -82,6 +85,8 @@ class Feeds:
         self._guard: Guard | None = None
         self._deeds: Deeds | None = None
         self._reloading: asyncio.Task[None] | None = None
+        self._leaving: dict[asyncio.Task[None], GatewayInlet] = {}
+        """Gateways that listen no longer, and whose sessions go on."""
 
     @property
     def names(self) -> list[str]:
@@ -105,25 +110,38 @@ class Feeds:
         for feed in self._feeds.values():
             feed.task.cancel()
 
+    async def drained(self) -> None:
+        """Returns when the sessions of all gateways have ended, within their time."""
+        gateways = [*self._leaving.values(), *(feed.inlet for feed in self._feeds.values() if isinstance(feed.inlet, GatewayInlet))]
+        await asyncio.gather(*(gateway.drained() for gateway in gateways))
+
+    def _leave(self, gateway: GatewayInlet) -> None:
+        """A gateway listens no longer; its sessions are not cut."""
+        task = asyncio.create_task(gateway.run_out())
+        self._leaving[task] = gateway
+        task.add_done_callback(lambda task: self._leaving.pop(task, None))
+
     async def _reload(self, before: asyncio.Task[None] | None, settings: config.Settings, found: Findings) -> None:
         if before is not None:
             await asyncio.wait([before])
         new = wanted(settings, found)
         self._failed = {}
         for name in [name for name, feed in self._feeds.items() if feed.inlet.settings != new.get(name)]:
-            task = self._feeds.pop(name).task
+            inlet, task = self._feeds.pop(name)
             task.cancel()
             await asyncio.wait([task])
+            if isinstance(inlet, GatewayInlet):
+                self._leave(inlet)
         for name, each in new.items():
             there = self._feeds.get(name)
             if there is None:
                 await self._start(name, each, settings)
-            elif isinstance(there.inlet, SyslogInlet):
+            elif isinstance(there.inlet, SyslogInlet | GatewayInlet):
                 there.inlet.renew()
 
     async def _start(self, name: str, each: AnySettings, settings: config.Settings) -> None:
         try:
-            inlet = self._make(each, settings)
+            inlet = self._make(name, each, settings)
             await inlet.catch_up()
         except BadInputError as wrong:
             self._failed[name] = str(wrong)
@@ -131,13 +149,16 @@ class Feeds:
             return
         self._feeds[name] = Feed(inlet, asyncio.create_task(inlet.run(), name=name))
 
-    def _make(self, each: AnySettings, settings: config.Settings) -> AnyInlet:
+    def _make(self, name: str, each: AnySettings, settings: config.Settings) -> AnyInlet:
         guard = self._guard
         if guard is None:
             raise RuntimeError("there is no guard yet")
         default_domain, domains = settings.accounts.default_domain, settings.accounts.domains
         if isinstance(each, AskedSettings):
             return self._make_asked(each, guard, lambda name: account(name, default_domain, domains))
+        if isinstance(each, GatewaySettings):
+            service = name.removeprefix("gateway:")
+            return GatewayInlet(service, each, guard, self._now, default_domain=default_domain, domains=domains)
         given = (guard.report, self._now, guard.cursors)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
@@ -167,12 +188,13 @@ class Feeds:
         return [*self._failed.values(), *ended, *self._doubles()]
 
     def _doubles(self) -> Iterator[str]:
-        """Daemons whose lines come by two kinds of inlets."""
-        for (one, first), (other, second) in combinations(self._feeds.items(), 2):
-            if type(first.inlet) is type(second.inlet) or isinstance(first.inlet, AskedInlet) or isinstance(second.inlet, AskedInlet):
+        """Daemons whose lines come by two kinds of inlets. What a log and an inlet that is asked tell of one thing is for the witness to part."""
+        logs = [(name, feed.inlet) for name, feed in self._feeds.items() if isinstance(feed.inlet, LogInlet)]
+        for (one, first), (other, second) in combinations(logs, 2):
+            if type(first) is type(second):
                 continue
-            here, there = _hosts(first.inlet), _hosts(second.inlet)
-            local = not any(isinstance(feed.inlet, SyslogInlet) and feed.inlet.settings.transport != "unix" for feed in (first, second))
+            here, there = _hosts(first), _hosts(second)
+            local = not any(isinstance(inlet, SyslogInlet) and inlet.settings.transport != "unix" for inlet in (first, second))
             for daemon, hosts in here.items():
                 others = there.get(daemon, set())
                 if not hosts.isdisjoint(others) or (local and others and "" in hosts | others):
@@ -206,6 +228,10 @@ def _source(name: str, inlet: AnyInlet) -> Source:
         dropped = {"suppressed by journald": of_journal.suppressed, "times lost the thread": of_journal.gaps}
         made = Source(name=name, reading=of_journal.reading, problem=of_journal.problem, last=of_journal.last_line_at, dropped=_some(dropped))
         return _counted(made, of_journal.lines, of_journal.facts, of_journal.coverage)
+    if isinstance(inlet, GatewayInlet):
+        of_gateway = inlet.state()
+        made = Source(name=name, reading=of_gateway.listening, problem=of_gateway.problem, last=of_gateway.last, dropped=_some(of_gateway.dropped))
+        return structs.replace(made, lines=of_gateway.asked, facts=of_gateway.facts, note=f"{of_gateway.shown}; {of_gateway.connections} open")
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)

@@ -39,6 +39,9 @@ def _show(found: dict[str, Any]) -> None:
     by_rule = ", ".join(f"{safe(rule)} {count:,}" for rule, count in found["decisions"].items())
     click.echo(f"{held:,} held{f' ({by_rule})' if by_rule else ''}, {found['watched']:,} watched, up {left(now - found['started'])}")
     _show_parts(found, now)
+    for source in found["sources"]:
+        if source["note"]:
+            click.echo(f"{safe(source['name'])}: {safe(source['note'])}")
     store = found["store"]
     lost = [f"{count:,} {safe(what)}" for what, count in (found["dropped"] | {"journal": store["dropped"]}).items() if count]
     lost += [f"{count:,} {safe(what)} ({safe(source['name'])})" for source in found["sources"] for what, count in source["dropped"].items()]

@@ -40,7 +40,9 @@ CURES = {
 
 CURES_OF_DROPS = {
     "stranger": "list who may send in [[syslog]] senders, or keep others away",
-    "too many connections": "raise connections, or connections_of_one, in [[syslog]]",
+    "too many connections": "raise connections, or connections_of_one, of that listener",
+    "no PROXY header": "have the balancer send the PROXY protocol, or take it out of proxy_from",
+    "server away": "is the server behind up, and does it take connections from here?",
     "buffer full": "raise net.core.rmem_max, or send by TCP",
     "suppressed by journald": "LogRateLimitIntervalSec=0 in the mail daemon's unit",
 }
@@ -128,6 +130,9 @@ def _source(source: Source, now: int) -> list[Finding]:
         found.append(Finding(what=source.name, verdict="bad", said=said, cure="set the clock (NTP), or the zone of its stamps: [logs] timezone"))
     elif source.asked:
         found += _asked(source, now)
+    elif source.note and source.reading and not source.problem:
+        said = f"{source.lines:,} questions, {source.facts:,} facts; {source.note}"
+        found.append(Finding(what=source.name, verdict="well", said=said))
     elif source.reading and source.last and now - source.last > SILENT:
         said = f"its last line is {(now - source.last) // 60_000_000} minutes old"
         found.append(
@@ -144,9 +149,10 @@ def _source(source: Source, now: int) -> list[Finding]:
     if source.lines > ENOUGH and source.understood < 0.9:
         said = f"only {source.understood:.0%} of its mail lines are understood"
         found.append(Finding(what=source.name, verdict="look", said=said, cure="gatepost parse FILE shows which are not"))
-    if source.dropped:
-        said = "dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in source.dropped.items())
-        cures = {reason: CURES_OF_DROPS[reason] for reason in source.dropped if reason in CURES_OF_DROPS}
+    dropped = {reason: count for reason, count in source.dropped.items() if not source.note or CURES_OF_DROPS.get(reason)}
+    if dropped:  # what a gateway turns away is its work, save where something is wrong
+        said = "dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        cures = {reason: CURES_OF_DROPS[reason] for reason in dropped if reason in CURES_OF_DROPS}
         found.append(Finding(what=source.name, verdict="look", said=said, cure="; ".join(cures.values())))
     return found
 

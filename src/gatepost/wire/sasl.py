@@ -1,0 +1,68 @@
+"""Who logs in by SASL (RFC 4422), told from the client's responses.
+
+Job: find account and secret in the responses of PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5's kin, SCRAM, XOAUTH2 and OAUTHBEARER. Promise: says when the next
+response would show the server a proof, so that a log-in can be judged before; garbage yields nobody, never an exception. Limits: mechanisms that it
+does not know (GSSAPI, NTLM, EXTERNAL) name nobody.
+"""
+
+import binascii
+import re
+from base64 import b64decode
+
+from gatepost.wire.tap import text_of
+
+_USER_OF_OAUTH = re.compile(rb"(?:^|[,\x01])(?:user|a)=([^\x01,]{0,512})")
+_BEARER = re.compile(rb"\x01auth=[Bb]earer ([^\x01]{0,16384})")
+_USER_OF_SCRAM = re.compile(rb"[ny](?:=[^,]{0,512})?,[^,]{0,512},(?:m=[^,]{0,512},)?n=([^,]{0,512})")
+
+
+class Sasl:
+    """One exchange. `take` is given each response that the client sends, the initial one included."""
+
+    __slots__ = ("_steps", "account", "mechanism", "secret")
+
+    def __init__(self, mechanism: bytes) -> None:
+        self.mechanism = text_of(mechanism[:32]).upper()
+        self.account = ""
+        self.secret = b""
+        """What proves who it is, where that is the same each time; the caller hashes it and lets it go."""
+        self._steps = 0
+
+    def take(self, response: bytes) -> bool:
+        """A response, in base64. Returns whether the log-in is to be judged now, before it goes on."""
+        self._steps += 1
+        said = decoded(response)
+        if self.mechanism == "LOGIN":
+            return self._login(said)
+        if self._steps > 1:
+            return False
+        if self.mechanism == "PLAIN":  # RFC 4616: authzid NUL authcid NUL passwd
+            _, _, rest = said.partition(b"\0")
+            who, _, self.secret = rest.partition(b"\0")
+            self.account = text_of(who)
+        elif self.mechanism == "CRAM-MD5":  # RFC 2195: the name, a space, the digest
+            self.account = text_of(said.rpartition(b" ")[0])
+        elif self.mechanism.startswith("SCRAM-"):  # RFC 5802, 7
+            found = _USER_OF_SCRAM.match(said)
+            self.account = text_of(found[1].replace(b"=2C", b",").replace(b"=3D", b"=")) if found else ""
+        elif self.mechanism in ("XOAUTH2", "OAUTHBEARER"):  # RFC 7628, 3.1
+            found, token = _USER_OF_OAUTH.search(said), _BEARER.search(said)
+            self.account = text_of(found[1].replace(b"=2C", b",").replace(b"=3D", b"=")) if found else ""
+            self.secret = token[1] if token else b""
+        return True
+
+    def _login(self, said: bytes) -> bool:
+        """The name first, then the password."""
+        if self._steps == 1:
+            self.account = text_of(said)
+        elif self._steps == 2:
+            self.secret = said
+        return self._steps == 2
+
+
+def decoded(response: bytes) -> bytes:
+    """What a response in base64 says; ``=`` stands for an empty one (RFC 4954, 4), and so does what is no base64."""
+    try:
+        return b64decode(response.strip() + b"==") if response.strip(b" \r\n=") else b""
+    except (binascii.Error, ValueError):
+        return b""
