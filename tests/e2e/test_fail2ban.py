@@ -93,7 +93,7 @@ def place(world: World) -> Place:
     """A mail host of its own, with a name server, and its clients."""
     if missing := hosts.lacking("fail2ban", "postfix", "dovecot", "rsyslog", "openssl"):
         pytest.skip(missing)
-    made = Place(world.internet, hosts.MailHost(world, name=("mx8", 28), shared=SHARED))
+    made = Place(world.internet, hosts.MailHost(world, name=("mx12", 40), shared=SHARED))
     services.name_server(machine(made))
     return made
 

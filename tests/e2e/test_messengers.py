@@ -23,7 +23,7 @@ BLOCKS = 200
 @pytest.fixture(scope="module")
 def machine(world: net.World) -> Machine:
     """A host with a mail log and nothing else."""
-    made = world.machine("mx9", 39, shared=SHARED)
+    made = world.machine("mx14", 39, shared=SHARED)
     made.write(LOG, "")
     return made
 
@@ -52,7 +52,7 @@ def attack(machine: Machine, *clients: str) -> None:
     """Each client connects as often as is too much."""
     with machine.path(LOG).open("a", encoding="ascii") as log:
         for client in clients:
-            log.write(f"{_now()}+00:00 mx9 postfix/smtpd[9]: connect from unknown[{client}]\n" * 3)
+            log.write(f"{_now()}+00:00 mx14 postfix/smtpd[9]: connect from unknown[{client}]\n" * 3)
 
 
 def _now() -> str:

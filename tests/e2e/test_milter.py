@@ -30,7 +30,7 @@ AWAY = 25
 def place(world: World) -> Place:
     """A mail host that asks."""
     need("postfix", "dovecot")
-    made = Place(world.internet, hosts.MailHost(world, name=("mx8", 28), shared=SHARED))
+    made = Place(world.internet, hosts.MailHost(world, name=("mx13", 41), shared=SHARED))
     machine(made).run("postconf", f"smtpd_milters={MILTER}")
     machine(made).run("postfix", "reload")
     return made
