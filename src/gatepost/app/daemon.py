@@ -26,6 +26,7 @@ from gatepost.aid.speak import Notifier, Relay, Speaker
 from gatepost.app.alerts import Alerts
 from gatepost.app.feeds import Feeds, log_files
 from gatepost.app.first import FirstStart
+from gatepost.app.web import Web
 from gatepost.core.access import own_entries
 from gatepost.core.decisions import Brake, Effect, Expire, Impose, Release
 from gatepost.core.deeds import AdoptLists
@@ -144,9 +145,13 @@ class Daemon:
         )
         alerts = self._alerts = self._make_alerts(paths, desk)
         self._spawn(mirror)
+        web = Web(self._settings.console, desk, self._speaker)
+        web.listen()
+        self._problems += web.problems
         try:
-            await self._work(paths, found, desk, mirror, listening, fresh=recovered.fresh)
+            await self._work(paths, found, desk, mirror, listening, web, fresh=recovered.fresh)
         finally:
+            web.close()
             if order.place > recovered.base:
                 make_whole()  # the next start then has nothing to bring in
             journal.close()
@@ -183,7 +188,9 @@ class Daemon:
             self._speaker.say("warning", "nftables", problem=wrong)
         drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
 
-    async def _work(self, paths: config.Paths, found: Findings, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool) -> None:
+    async def _work(
+        self, paths: config.Paths, found: Findings, desk: Desk, mirror: NftablesMirror, listening: socket, web: Web, fresh: bool
+    ) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -199,7 +206,8 @@ class Daemon:
                 tasks.append(group.create_task(self._alerts.watch()))
             await self._feeds.start(desk.guard, self._settings, found)  # new attackers do not wait for the old ones' blocks
             await mirror.built()
-            tasks.append(group.create_task(serve(application(desk), listening)))
+            tasks.append(group.create_task(serve(application(desk, web.deeds()), listening)))
+            tasks += [group.create_task(each) for each in await web.start()]
             tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
             if isinstance(desk.recall, KeeperLink):
                 tasks.append(group.create_task(desk.recall.run()))

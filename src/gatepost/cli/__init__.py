@@ -17,6 +17,7 @@ from gatepost.cli.alerts import alerts
 from gatepost.cli.blocks import blocks, pause, resume, unblock
 from gatepost.cli.check import check
 from gatepost.cli.client import NoDaemonError
+from gatepost.cli.console import console
 from gatepost.cli.demo import demo
 from gatepost.cli.doctor import doctor
 from gatepost.cli.drill import drill
@@ -60,6 +61,7 @@ for command in (
     why,
     history,
     alerts,
+    console,
     imports,
 ):
     gatepost.add_command(command)

@@ -1,7 +1,7 @@
-"""The listener of the REST API: a unix socket.
+"""The listeners: a unix socket for the API, and TCP for the console and the API.
 
-Job: listen where root and the group gatepost may ask. Promise: the socket has its permissions before anybody can connect; a socket left behind is
-replaced, one that answers is not. Limits: TCP listeners come with the console.
+Job: listen where root and the group gatepost may ask, and where browsers do. Promise: the socket has its permissions before anybody can connect; a
+socket left behind is replaced, one that answers is not. Limits: who may ask over TCP is told by accounts.py.
 """
 
 import asyncio
@@ -9,15 +9,19 @@ import contextlib
 import grp
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
+from gatepost.admin.settings import ConsoleSettings
 from gatepost.core.faults import BadInputError
 
 GROUP = "gatepost"
+MOST_AT_ONCE = 500
+"""Connections and requests at once; more are answered 503."""
 
 
 class _Server(uvicorn.Server):
@@ -51,6 +55,33 @@ def listen(path: Path) -> socket.socket:
     return found
 
 
+def listen_tcp(settings: ConsoleSettings) -> socket.socket:
+    """A listening TCP socket for the console. Raises BadInputError where it cannot be made."""
+    host, port = settings.address
+    found = socket.socket(socket.AF_INET if host.version == 4 else socket.AF_INET6)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((str(host), port))
+        found.listen(128)
+    except OSError as wrong:
+        found.close()
+        said = f"{settings.listen} cannot be listened on: {wrong.strerror or wrong}"
+        raise BadInputError(f'console.listen: {said}; name another port, or listen = "" for none') from None
+    return found
+
+
+def tls_of(settings: ConsoleSettings) -> ssl.SSLContext | None:
+    """What TLS is spoken with, if it is. Raises BadInputError where certificate or key cannot be used."""
+    if not settings.tls:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.certificate, settings.key or None, password=lambda: b"")
+    except (OSError, ValueError) as wrong:
+        raise BadInputError(f"console.certificate: {settings.certificate} or its key cannot be used: {wrong}") from None
+    return context
+
+
 def _make_room(path: Path) -> None:
     """Takes a socket away that was left behind. Raises BadInputError where it is alive, or no socket."""
     if not path.exists():
@@ -63,9 +94,21 @@ def _make_room(path: Path) -> None:
     path.unlink()
 
 
-async def serve(application: Starlette, listening: socket.socket) -> None:
+async def serve(application: ASGIApp, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
     """Answers until it is cancelled; then what is being answered has a second to end."""
-    server = _Server(uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1))
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        proxy_headers=False,  # nobody's word but the connection's own says who asks
+        server_header=False,
+        ws="none",
+        limit_concurrency=MOST_AT_ONCE,
+        ssl_context_factory=(lambda _, __: tls) if tls else None,
+    )
+    server = _Server(config)
     working = asyncio.ensure_future(server.serve([listening]))
     try:
         await asyncio.shield(working)
