@@ -14,7 +14,7 @@ from gatepost.admin.actions import blocks
 from gatepost.admin.actions.status import status
 from gatepost.admin.actions.top import top
 from gatepost.admin.pages.forms import fields_of, read
-from gatepost.admin.pages.pulse import HEIGHT, KEPT, WIDTH, lines_of
+from gatepost.admin.pages.pulse import HEIGHT, WIDTH, lines_of
 from gatepost.admin.pages.visit import Done, Visit
 from gatepost.core.spans import Span
 
@@ -28,9 +28,9 @@ PARTS = ("health", "figures", "rates", "newest", "near", "wiring")
 def _picture(visit: Visit) -> dict[str, str]:
     """Each part's HTML."""
     looked, busy = status(visit.desk), top(visit.desk)
-    lines, most = lines_of(list(visit.site.pulse.beats))
-    about = {"status": looked, "top": busy, "lines": lines, "most": most, "width": WIDTH, "height": HEIGHT, "beats": len(visit.site.pulse.beats)}
-    return {part: visit.site.text(f"_{part}.html", visit, fragment=True, kept=KEPT, **about) for part in PARTS}
+    lines, most, minutes = lines_of(list(visit.site.pulse.beats))
+    about = {"status": looked, "top": busy, "lines": lines, "most": most, "minutes": minutes, "width": WIDTH, "height": HEIGHT}
+    return {part: visit.site.text(f"_{part}.html", visit, fragment=True, **about) for part in PARTS}
 
 
 async def show(visit: Visit) -> Response:

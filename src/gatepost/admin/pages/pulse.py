@@ -67,16 +67,16 @@ class Line(Struct, frozen=True):
 WIDTH, HEIGHT = 600, 120
 
 
-def lines_of(beats: list[Beat]) -> tuple[list[Line], float]:
-    """The chart's lines, and what its top stands for in facts a minute."""
+def lines_of(beats: list[Beat]) -> tuple[list[Line], float, int]:
+    """The chart's lines, what its top stands for in facts a minute, and how many minutes it is wide: five at least."""
     names = [*SHOWN, *sorted({name for beat in beats for name, many in beat.facts.items() if many and name not in SHOWN})]
     rates = {name: [beat.facts.get(name, 0) * 60 / EVERY for beat in beats] for name in names}
     top = max(10.0, *(rate for each in rates.values() for rate in each)) if beats else 10.0
-    step = WIDTH / (KEPT - 1)
-    start = KEPT - len(beats)
+    wide = max(5 * 60 // EVERY, len(beats))
+    step, start = WIDTH / (wide - 1), wide - len(beats)
     found = []
     for name, each in rates.items():
         points = " ".join(f"{(start + index) * step:.1f},{HEIGHT - rate / top * HEIGHT:.1f}" for index, rate in enumerate(each))
         newest, most, mean = (each[-1], max(each), sum(each) / len(each)) if each else (0.0, 0.0, 0.0)
         found.append(Line(name, points, newest, most, mean))
-    return found, top
+    return found, top, -(-wide * EVERY // 60)
