@@ -81,7 +81,7 @@ async def bring(visit: Visit) -> Done | Response:
     """Imports a list, or says what that would do."""
     boxes = {name: bool(visit.text(name)) for name in ("skip_bad", "confirm_relay")}
     dry = visit.text("deed") != "import"
-    text = visit.text("rows").replace("\r\n", "\n")
+    text = visit.text("rows")
     if not text.strip():
         raise BadInputError("rows: is empty; paste a CSV or a line for each address")
     protocols = " ".join(visit.typed.get("protocols", ()))

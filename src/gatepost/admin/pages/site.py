@@ -278,7 +278,8 @@ async def form_of(request: Request) -> Typed:
         if len(data) > LARGEST:
             raise TooLargeError(f"the form is longer than {LARGEST >> 20} MiB")
     try:
-        return parse_qs(data.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        sent = parse_qs(data.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
     except ValueError:
         raise BadInputError("the form is damaged") from None
+    return {name: [value.replace("\r\n", "\n") for value in values] for name, values in sent.items()}
 

@@ -93,4 +93,4 @@ Deed = Callable[[Visit], Awaitable[Done | Response]]
 def link(path: str, **query: Any) -> str:
     """An address within the console, without what is empty."""
     given = {name: value for name, value in query.items() if value not in ("", None, False, 0)}
-    return f"{path}?{urlencode(given)}" if given else path
+    return f"{path}?{urlencode(given, errors='replace')}" if given else path
