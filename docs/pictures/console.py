@@ -71,11 +71,14 @@ async def shoot(folder: Path, docs: bool) -> None:
             for size, measures in SIZES.items():
                 if docs and (scheme, size) not in (("light", "wide"),):
                     continue
-                page = await open_page(browser, base, cookie, scheme, (1100, 760) if docs else measures)
+                page = await open_page(browser, base, cookie, scheme, (1200, 900) if docs else measures)
                 for name, path in PAGES.items():
                     if docs and name not in ("now", "why"):
                         continue
                     await page.goto(base + path)
+                    if name == "why":
+                        await page.goto(base + "/blocks")
+                        await page.locator("a.subject").first.click()
                     await page.wait_for_timeout(300)
                     file = folder / (f"console-{name}.png" if docs else f"{name}-{scheme}-{size}.png")
                     await page.screenshot(path=file, full_page=not docs)

@@ -18,6 +18,9 @@ from gatepost.admin.pages.visit import link
 from gatepost.admin.settings import ConsoleSettings
 from gatepost.core.faults import BadInputError
 
+PATHS = ("/api/v1/console", "/api/v1/console/link")
+"""What the unix socket alone answers, by POST."""
+
 
 class Made(Struct, frozen=True, kw_only=True):
     """A one-time link."""
@@ -82,4 +85,4 @@ class Console:
         async def about(desk: Desk, who: Who, request: Request) -> About:
             return About(address=self.address, problem=self.problem, people=self.accounts.people())
 
-        return {"/api/v1/console/link": make, "/api/v1/console": about}
+        return dict(zip(PATHS, (about, make), strict=True))

@@ -42,7 +42,7 @@ def test_any_other_name_is_refused(console: Served, host: str) -> None:
 def test_a_form_of_another_site_is_refused_with_secret_and_cookie(console: Served, headers: dict[str, str], status: int) -> None:
     browser = console.browser("administrator")
     named = {name: value.format(port=console.port) for name, value in headers.items()}
-    assert browser.post("/resume", **named).status == status
+    assert browser.post("/resume", None, **named).status == status
 
 
 @pytest.mark.parametrize("path", ["/login", "/", "/static/console.js", "/nothing", "/api/v1/status"])

@@ -13,6 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from gatepost.admin.pages.visit import link
+from gatepost.core.rules import PLURALS
 from gatepost.core.spans import SECOND
 
 _UNSOUND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
@@ -60,6 +61,11 @@ def words(text: str) -> str:
     return text.replace("_", " ")
 
 
+def many(kind: str) -> str:
+    """A kind of fact as something to be counted: ``failed log-ins``."""
+    return PLURALS.get(kind) or words(kind)
+
+
 def _load(name: str) -> str | None:
     file = TEMPLATES / name
     return file.read_text("utf-8") if "/" not in name and file.is_file() else None
@@ -68,7 +74,7 @@ def _load(name: str) -> str | None:
 def environment() -> Environment:
     """The templates."""
     made = Environment(loader=FunctionLoader(_load), autoescape=True, undefined=StrictUndefined, finalize=sound, trim_blocks=True, lstrip_blocks=True)
-    made.filters |= {"moment": moment, "span": span, "ago": ago, "number": number, "words": words}
+    made.filters |= {"moment": moment, "span": span, "ago": ago, "number": number, "words": words, "many": many}
     made.globals["link"] = link
     made.globals["m"] = made.get_template("_macros.html").module
     return made
