@@ -293,3 +293,21 @@ def test_what_the_store_does_not_keep_has_not_happened(house: House, monkeypatch
         await house.accounts.accept(secret, "anna", PASSWORD)
 
     do(work())
+
+
+def test_who_comes_to_mend_a_full_disk_gets_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(records: list[Record], audit: list[Audit]) -> None:
+        raise StoreError("the disk is full")
+
+    async def work() -> None:
+        await house.add("anna")
+        monkeypatch.setattr(house.store, "keep", full)
+        secret = await house.log_in()
+        house.at += 7 * HOUR
+        await house.accounts.touch(secret)
+        house.at += 7 * HOUR
+        assert house.accounts.session(secret)
+        await house.accounts.log_out(secret)
+        assert house.accounts.session(secret) is None
+
+    do(work())

@@ -39,7 +39,9 @@ def test_where_it_may_not_and_the_cure(tmp_path: Path, listen: str, said: str) -
 
 
 def test_elsewhere_with_tls_and_a_key_alone_is_of_no_use() -> None:
-    assert ConsoleSettings(listen="0.0.0.0:8093", certificate="c.pem").tls
+    assert ConsoleSettings(listen="0.0.0.0:8093", certificate="c.pem", names=("guard.example.org",)).tls
+    with pytest.raises(ValueError, match="names: it listens on every address; say by which names"):
+        ConsoleSettings(listen="0.0.0.0:8093", certificate="c.pem")
     with pytest.raises(ValueError, match="key: is of no use without a certificate"):
         ConsoleSettings(key="k.pem")
 

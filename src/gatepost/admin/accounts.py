@@ -144,15 +144,17 @@ class Accounts:
     def _read(self, kind: str, what: type[T]) -> dict[str, T]:
         return {key: msgspec.json.decode(data, type=what) for key, data in self._store.records(kind).items()}
 
-    async def _keep(self, changes: Iterable[tuple[str, str, Struct | None]], audit: Iterable[Audit] = ()) -> None:
-        """Keeps changes on disk, then in memory. Raises BadInputError where the store fails: then nothing changed."""
+    async def _keep(self, changes: Iterable[tuple[str, str, Struct | None]], audit: Iterable[Audit] = (), must: bool = True) -> None:
+        """Keeps changes on disk, then in memory. Where the store fails nothing changed, and BadInputError is raised; or, if it need not (``must``),
+        they are kept in memory alone: who comes to mend a full disk must get in."""
         changed = list(changes)
         records = [Record(kind=kind, key=key, data=None if value is None else msgspec.json.encode(value)) for kind, key, value in changed]
         async with self._turn:
             try:
                 await asyncio.to_thread(self._store.keep, records, list(audit))
             except StoreError as wrong:
-                raise BadInputError(f"it could not be kept: {wrong}") from None
+                if must:
+                    raise BadInputError(f"it could not be kept: {wrong}") from None
             for kind, key, value in changed:
                 kept: dict[str, Struct] = getattr(self, f"{kind}s")
                 kept.pop(key, None)
@@ -265,7 +267,7 @@ class Accounts:
         user = self.users.get(name)
         if not await self.passwords.verify(user.password if user else "", password):
             if self.throttle.failed(client, name):
-                await self._keep([], self._audit(Who("gatepost"), "console.throttled", client))
+                await self._keep([], self._audit(Who("gatepost"), "console.throttled", client), must=False)
             raise LogInError("Name or password is wrong.")
         self.throttle.succeeded(client, name)
 
@@ -277,7 +279,7 @@ class Accounts:
         over += [key for _, key in own[: max(0, len(own) - MOST + 1)]]
         made = Session(user=name, created=now, seen=now, client=client, agent=agent[:200])
         changes = [*(("session", key, None) for key in over), ("session", _key(secret), made)]
-        await self._keep(changes, self._audit(Who(name, client), "console.login", name))
+        await self._keep(changes, self._audit(Who(name, client), "console.login", name), must=False)
         return secret
 
     def _alive(self, session: Session) -> bool:
@@ -292,13 +294,13 @@ class Accounts:
         """A session was used: it is kept alive."""
         found = self.sessions.get(_key(secret))
         if found and self._now() - found.seen > TOUCH:
-            await self._keep([("session", _key(secret), structs.replace(found, seen=self._now()))])
+            await self._keep([("session", _key(secret), structs.replace(found, seen=self._now()))], must=False)
 
     async def log_out(self, secret: str) -> None:
         """Ends a session."""
         found = self.sessions.get(_key(secret))
         if found:
-            await self._keep([("session", _key(secret), None)], self._audit(Who(found.user, found.client), "console.logout", found.user))
+            await self._keep([("session", _key(secret), None)], self._audit(Who(found.user, found.client), "console.logout", found.user), must=False)
 
     async def log_out_others(self, who: Who, secret: str) -> int:
         """Ends all sessions of a user but this one; how many."""

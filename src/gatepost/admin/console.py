@@ -55,7 +55,7 @@ class Console:
         """Where a browser finds it; empty where it does not listen."""
         if not self.port:
             return ""
-        host = self.settings.names[0] if self.settings.names else str(self.settings.address[0])
+        host = self.settings.names[0] if self.settings.names and self.settings.tls else str(self.settings.address[0])
         return f"{'https' if self.settings.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def application(self) -> ASGIApp:

@@ -32,6 +32,8 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         host, _ = self.address
         if not host.is_loopback and not self.certificate:
             raise ValueError(f'listen: {host} is not loopback, where passwords need TLS; name a certificate, or listen on "127.0.0.1:8093"')
+        if host.is_unspecified and not self.names:
+            raise ValueError("names: it listens on every address; say by which names or addresses browsers reach it")
         if self.key and not self.certificate:
             raise ValueError("key: is of no use without a certificate; name it too")
 

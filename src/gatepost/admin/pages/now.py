@@ -25,8 +25,16 @@ PARTS = ("health", "figures", "rates", "newest", "near", "wiring")
 """The parts of the page that change by themselves; each is a template ``_NAME.html`` and an element of that id."""
 
 
-def _picture(visit: Visit) -> dict[str, str]:
-    """Each part's HTML."""
+def _picture(visit: Visit, oldest: float = 0) -> dict[str, str]:
+    """Each part's HTML, made anew where it is older than so many seconds: all who look share it."""
+    made, parts = visit.site.picture
+    if parts and asyncio.get_running_loop().time() - made < oldest:
+        return parts
+    visit.site.picture = (asyncio.get_running_loop().time(), _make(visit))
+    return visit.site.picture[1]
+
+
+def _make(visit: Visit) -> dict[str, str]:
     looked, busy = status(visit.desk), top(visit.desk)
     lines, most, minutes = lines_of(list(visit.site.pulse.beats))
     about = {"status": looked, "top": busy, "lines": lines, "most": most, "minutes": minutes, "width": WIDTH, "height": HEIGHT}
@@ -50,7 +58,7 @@ async def _events(visit: Visit) -> AsyncIterator[str]:
     try:
         before: dict[str, str] = {}
         while visit.accounts.session(visit.secret):
-            parts = _picture(visit)
+            parts = _picture(visit, EVERY * 0.8)
             changed = {name: text for name, text in parts.items() if before.get(name) != text}
             before = parts
             yield f"event: parts\ndata: {json.dumps(changed)}\n\n" if changed else ": all is as it was\n\n"

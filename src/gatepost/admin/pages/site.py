@@ -89,6 +89,7 @@ class Site:
         self.accounts = accounts
         self.pulse = Pulse(desk)
         self.streams = 0
+        self.picture: tuple[float, dict[str, str]] = (0.0, {})
         self._settings = settings
         self._templates = environment()
         self._said: dict[str, str] = {}
@@ -231,7 +232,6 @@ class Site:
         self._said.pop(secret, None)
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
-        answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
     def let_in(self, request: Request, secret: str, to: str) -> Response:

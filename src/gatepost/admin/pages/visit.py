@@ -29,6 +29,8 @@ class House(Protocol):
     pulse: Pulse
     streams: int
     """How many are open."""
+    picture: tuple[float, dict[str, str]]
+    """What they show, and when it was made, by the loop's clock."""
 
     def render(self, template: str, visit: "Visit | None" = None, code: int = 200, **values: Any) -> Response:
         """A page."""
