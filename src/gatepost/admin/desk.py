@@ -81,6 +81,7 @@ class Desk:
         resolve: Resolve = nobody,
         channels: Callable[[], Sequence[ChannelState]] = lambda: (),
         test_channel: Callable[[str], Awaitable[str]] = untold,
+        country: Callable[[str], str] = lambda subject: "",
     ) -> None:
         self.guard = guard
         self.store = store
@@ -99,6 +100,8 @@ class Desk:
         self.channels = channels
         self.test_channel = test_channel
         """Sends a test message; why it failed. Raises KeyError where there is no such channel."""
+        self.country = country
+        """Where a client or network is registered, as an ISO 3166-1 code; empty where nobody knows."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

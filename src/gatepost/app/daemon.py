@@ -142,6 +142,7 @@ class Daemon:
             resolve=system_resolve,
             channels=lambda: alerts.states(),
             test_channel=lambda name: alerts.test(name),
+            country=self._countries().of,
         )
         alerts = self._alerts = self._make_alerts(paths, desk)
         self._spawn(mirror)
@@ -157,20 +158,23 @@ class Daemon:
             journal.close()
             store.close()
 
-    def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
-        """What tells people and programs; not at work yet."""
+    def _countries(self) -> Countries:
+        """Who knows where an address is registered; nobody where the database cannot be read."""
         try:
-            countries = Countries(self._settings.country.database)
+            return Countries(self._settings.country.database)
         except BadInputError as wrong:
             self._problems.append(str(wrong))
-            countries = Countries(folders=())
+            return Countries(folders=())
+
+    def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
+        """What tells people and programs; not at work yet."""
         standing = desk.guard.standing
         return Alerts(
             paths.state,
             now,
             held=lambda: len(standing.holds(now())),
             wrong=lambda: {source: text for source, _, text in (each.partition(": ") for each in problems_of(desk))},
-            country=countries.of,
+            country=desk.country,
         )
 
     def _keeper(self, paths: config.Paths, store: Store) -> KeeperLink | None:

@@ -109,6 +109,7 @@ def _poison(console: Served, text: str) -> str:
     desk.unresolved = {text: text}
     desk.channels = lambda: [ChannelState(name=text, kind=text, to=text, problem=text)]
     desk.recall = Remembers(text)
+    desk.country = lambda subject: text
     console.do(add_block(desk, ADMIN, AddBlock(prefix="203.0.113.77", hold_for=Span(DAY), reason=sound)))
     console.do(add_entry(desk, ADMIN, AddEntry(verb="deny", prefix="198.18.0.0/15", note=sound)))
     made.store.write(Batch(audit=[Audit(at=1, who=text, action=text, subject=text, before=text, after=text, reason=text)]))

@@ -156,6 +156,13 @@ class TestWhy:
         assert f"1 block of {ATTACKER} lifted." in done
         assert "No rule counts or holds it until" in done
 
+    def test_where_it_is_registered_and_the_network_that_it_lies_in(self, console: Served, anna: Browser) -> None:
+        console.made.connect()
+        console.made.desk.country = lambda subject: "NL" if subject == ATTACKER else ""
+        assert "client, registered in NL, in 203.0.113.0/24" in shown(anna.get(f"/why?subject={ATTACKER}"))
+        assert f"{ATTACKER} NL blocked" in shown(anna.get("/blocks"))
+        assert "network" in shown(anna.get("/why?subject=203.0.113.0/24"))
+
     def test_what_is_no_subject_keeps_what_was_typed(self, anna: Browser) -> None:
         found = anna.get("/why?subject=1.2.3")
         assert "'1.2.3' is no address, prefix or account" in shown(found)

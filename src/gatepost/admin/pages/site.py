@@ -196,6 +196,7 @@ class Site:
             "typed": visit.typed if visit else {},
             "said": said,
             "now": self.desk.now(),
+            "country": self.desk.country,
         }
         return self._templates.get_template(template).render(about | values)
 

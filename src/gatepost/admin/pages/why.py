@@ -12,6 +12,7 @@ from gatepost.admin.actions.why import why as ask
 from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Visit, link
 from gatepost.core.faults import BadInputError
+from gatepost.core.subjects import Client
 
 
 async def show(visit: Visit) -> Response:
@@ -29,6 +30,7 @@ async def show(visit: Visit) -> Response:
         subject=subject,
         found=found,
         problem=problem,
+        network=visit.desk.guard.order.engine.view(Client(found.subject)).network if found and found.by == "client" else "",
         verdicts=_verdicts(found),
         unblock=fields_of(blocks.Unblock, {"subject": found.subject if found else "", "grace": "1h"}),
         block=fields_of(blocks.AddBlock, {"prefix": found.subject if found else "", "for": "1d"}),
