@@ -12,7 +12,7 @@ from gatepost.admin.desk import Desk
 from gatepost.admin.settings import ConsoleSettings
 from gatepost.aid.speak import Speaker
 from gatepost.app.web import Web
-from gatepost.stores.contract import StoreError
+from gatepost.stores.contract import Record, StoreError
 from tests.admin.desks import Bench, bench
 
 
@@ -68,6 +68,13 @@ def test_a_store_that_fails_is_one_too(made: Bench, monkeypatch: pytest.MonkeyPa
     with _web(made.desk, ConsoleSettings(listen="127.0.0.1:0")) as (web, _):
         assert asyncio.run(_start(web)) == 0
         assert (web.problems, web.deeds()) == (["it is damaged"], {})
+
+
+def test_so_are_accounts_that_cannot_be_read(made: Bench) -> None:
+    made.store.keep([Record(kind="user", key="anna", data=b"{")])
+    with _web(made.desk, ConsoleSettings(listen="127.0.0.1:0")) as (web, _):
+        assert asyncio.run(_start(web)) == 0
+        assert "console: a user in the store cannot be read" in web.problems[0]
 
 
 def test_one_that_is_not_wanted_is_not_there(made: Bench) -> None:

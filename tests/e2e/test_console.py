@@ -1,5 +1,6 @@
 """The console as a person uses it: Debian's Chromium, the real daemon, a real log."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,18 @@ def test_all_of_it_works_without_javascript(browser: Browser, guard: Guard) -> N
     anna.sees("1 entries were added")
     anna.page.get_by_role("button", name="Log out").click()
     anna.page.get_by_role("button", name="Log in").wait_for()
+
+
+def test_a_link_of_the_command_line_lets_a_viewer_in_who_sees_and_changes_nothing(browser: Browser, guard: Guard) -> None:
+    bob = Person(browser, guard)
+    bob.join(guard.ask("console", "link", "--role", "viewer").strip(), "bob", PASSWORD)
+    bob.go("/rules/dos")
+    bob.sees("How many are too many.")
+    assert bob.page.get_by_role("button").all_inner_texts() == ["Log out"]
+    bob.go("/people")
+    bob.sees("This takes the role administrator; yours is viewer.")
+    shown = json.loads(guard.ask("console", "show", "--json"))
+    assert [(each["name"], each["role"]) for each in shown["people"]] == [("bob", "viewer")]
 
 
 def test_over_tls_its_cookie_stays_there(browser: Browser, tmp_path: Path) -> None:

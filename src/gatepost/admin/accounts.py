@@ -125,7 +125,7 @@ def _key(secret: str) -> str:
 
 
 class Accounts:
-    """All accounts, in memory and in the store."""
+    """All accounts, in memory and in the store. Raises StoreError where those in the store cannot be read."""
 
     def __init__(self, store: Store, now: Callable[[], int], passwords: Passwords | None = None) -> None:
         self._store = store
@@ -142,7 +142,10 @@ class Accounts:
         self.tokens = self._read("token", Token)
 
     def _read(self, kind: str, what: type[T]) -> dict[str, T]:
-        return {key: msgspec.json.decode(data, type=what) for key, data in self._store.records(kind).items()}
+        try:
+            return {key: msgspec.json.decode(data, type=what) for key, data in self._store.records(kind).items()}
+        except msgspec.MsgspecError as wrong:
+            raise StoreError(f"console: a {kind} in the store cannot be read ({wrong}); restore a backup of the database") from None
 
     async def _keep(self, changes: Iterable[tuple[str, str, Struct | None]], audit: Iterable[Audit] = (), must: bool = True) -> None:
         """Keeps changes on disk, then in memory. Where the store fails nothing changed, and BadInputError is raised; or, if it need not (``must``),

@@ -86,7 +86,9 @@ class TestTheDoor:
     def test_a_session_that_ended_in_a_form_leads_to_the_log_in(self, fresh: Served) -> None:
         browser = fresh.browser("administrator")
         fresh.accounts.sessions.clear()
-        assert browser.post("/pause", {"for": "1h"}).headers["location"] == "/login"
+        assert browser.post("/pause", {"for": "1h"}).headers["location"] == "/login?then=%2F"
+        sent = browser.post("/access", {"prefix": "192.0.2.7"}, Referer="http://127.0.0.1/access?text=x")
+        assert sent.headers["location"] == "/login?then=%2Faccess%3Ftext%3Dx"
         assert fresh.made.engine.paused_until == 0
 
 

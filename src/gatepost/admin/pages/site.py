@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -146,7 +146,7 @@ class Site:
         async def endpoint(request: Request) -> Response:
             visit = self._visit(request)
             if visit is None:
-                return RedirectResponse("/login", 303)
+                return RedirectResponse(link("/login", then=_page_before(request)), 303)
             try:
                 visit.typed = await form_of(request)
             except BadInputError as wrong:
@@ -267,6 +267,12 @@ class Site:
         if request.url.path.startswith("/api/"):
             return await server.our_fault(request, wrong)
         return self.error(500, f"Gatepost failed at this ({type(wrong).__name__}); its log has the trace. Please report it.", self._visit(request))
+
+
+def _page_before(request: Request) -> str:
+    """The page on which a form stood; the shield has seen that it is one of ours."""
+    before = urlsplit(request.headers.get("referer", ""))
+    return door.safe_path(before.path + (f"?{before.query}" if before.query else ""))
 
 
 async def form_of(request: Request) -> Typed:

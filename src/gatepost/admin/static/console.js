@@ -79,6 +79,8 @@ function openTarget() {
 }
 addEventListener("hashchange", openTarget);
 openTarget();
+const here = document.querySelector("nav [aria-current]");
+if (here) here.scrollIntoView({ block: "nearest", inline: "center" });
 localTimes(document);
 countDown();
 setInterval(countDown, 1000);
