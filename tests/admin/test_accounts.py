@@ -11,6 +11,7 @@ from gatepost.admin.accounts import INVITED, Accounts, Invite, LogInError, NewTo
 from gatepost.admin.desk import Who
 from gatepost.admin.faults import UnknownError
 from gatepost.admin.passwords import Passwords
+from gatepost.admin.second import STEP, code_at
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY, HOUR, MINUTE
 from gatepost.core.subjects import Client
@@ -142,7 +143,7 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(house: House) -> None:
             with pytest.raises(LogInError) as wrong:
                 await house.log_in(name, password)
             said.append(str(wrong.value))
-        assert set(said) == {"Name or password is wrong."}
+        assert set(said) == {"Name, password or code is wrong."}
 
     do(work())
 
@@ -152,7 +153,7 @@ def test_the_sixth_try_waits_whether_there_is_such_a_user_or_not(house: House, n
     async def work() -> None:
         await house.add("anna")
         tries = await asyncio.gather(*(house.log_in(name, "wrong") for _ in range(8)), return_exceptions=True)
-        assert [str(each) for each in tries] == ["Name or password is wrong."] * 5 + ["Too many failed log-ins. Try again in 10 minutes."] * 3
+        assert [str(each) for each in tries] == ["Name, password or code is wrong."] * 5 + ["Too many failed log-ins. Try again in 10 minutes."] * 3
         if name == "anna":
             with pytest.raises(LogInError, match="Too many"):
                 await house.log_in(name, PASSWORD)
@@ -311,3 +312,47 @@ def test_who_comes_to_mend_a_full_disk_gets_in(house: House, monkeypatch: pytest
         assert house.accounts.session(secret) is None
 
     do(work())
+
+
+def test_a_second_factor_is_in_force_once_it_was_confirmed_and_its_codes_are_good_once(house: House) -> None:
+    async def work() -> None:
+        await house.add("anna")
+        who = Who("anna")
+        house.accounts.start_second(who)
+        secret = house.accounts.pending_second("anna")
+        with pytest.raises(BadInputError, match="code: is not the code of now"):
+            await house.accounts.confirm_second(who, "000000")
+        assert house.accounts.session(await house.log_in())
+        await house.accounts.confirm_second(who, code_at(secret, house.at // STEP))
+        house.again()
+        for code in ("", "000000", code_at(secret, house.at // STEP)):  # the last one was used to confirm it
+            with pytest.raises(LogInError, match="Name, password or code is wrong"):
+                await house.accounts.log_in("anna", PASSWORD, HERE, code=code)
+        house.at += STEP
+        code = code_at(secret, house.at // STEP)
+        with pytest.raises(LogInError, match="Name, password or code is wrong"):
+            await house.accounts.log_in("anna", "wrong", HERE, code=code)
+        assert house.accounts.session(await house.accounts.log_in("anna", PASSWORD, HERE, code=code))
+        with pytest.raises(LogInError):
+            await house.accounts.log_in("anna", PASSWORD, HERE, code=code)
+
+    do(work())
+
+
+def test_who_lost_it_gets_in_by_a_link_and_who_has_it_ends_it_with_his_password(house: House) -> None:
+    async def work() -> None:
+        await house.add("anna")
+        who = Who("anna")
+        for end in ("link", "password"):
+            house.accounts.start_second(who)
+            await house.accounts.confirm_second(who, code_at(house.accounts.pending_second("anna"), house.at // STEP))
+            if end == "link":
+                await house.accounts.accept(await house.accounts.invite(ROOT, Invite(name="anna")), "anna", PASSWORD)
+            else:
+                with pytest.raises(BadInputError, match="old: is not your password"):
+                    await house.accounts.end_second(who, "wrong", HERE)
+                await house.accounts.end_second(who, PASSWORD, HERE)
+            assert house.accounts.session(await house.log_in())
+
+    do(work())
+    assert house.actions().count("console.second") == 2

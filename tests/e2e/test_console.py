@@ -85,7 +85,7 @@ def test_from_the_first_start_to_the_log_out(browser: Browser, guard: Guard) -> 
     anna.page.get_by_role("button", name="Log in").wait_for()
     anna.go("/rules")
     anna.log_in("anna", "wrong")
-    anna.sees("Name or password is wrong.")
+    anna.sees("Name, password or code is wrong.")
     anna.log_in("anna", PASSWORD)
     anna.sees("password-brute-force")
     assert anna.page.url.endswith("/rules")

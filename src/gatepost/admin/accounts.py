@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, structs
 from gatepost.admin.desk import Who, audit_line
 from gatepost.admin.faults import UnknownError
 from gatepost.admin.passwords import Passwords, check_password
+from gatepost.admin.second import new_secret, step_of
 from gatepost.admin.throttle import Throttle
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY, HOUR, MINUTE
@@ -50,6 +51,10 @@ class User(Struct, frozen=True, kw_only=True):
     password: str
     """Its argon2id hash."""
     created: int
+    second: str = ""
+    """The secret of the second factor; empty: none."""
+    step: int = 0
+    """The step of the code that was used last."""
 
 
 class Invitation(Struct, frozen=True, kw_only=True):
@@ -136,6 +141,8 @@ class Accounts:
         self._joining = asyncio.Lock()
         self._log_ins = asyncio.Lock()
         self._waiting = 0
+        self._pending: dict[str, str] = {}
+        """Secrets of second factors that are being set up, by user."""
         self.users = self._read("user", User)
         self.invitations = self._read("invitation", Invitation)
         self.sessions = self._read("session", Session)
@@ -249,29 +256,33 @@ class Accounts:
 
     # --- logging in
 
-    async def log_in(self, name: str, password: str, client: Client, agent: str = "") -> str:
-        """Checks a password and opens a session; returns its secret. Raises LogInError."""
+    async def log_in(self, name: str, password: str, client: Client, agent: str = "", code: str = "") -> str:
+        """Checks a password, and the code of a second factor where there is one, and opens a session; returns its secret. Raises LogInError."""
         name = name.strip().lower()[:255]
         if self._waiting >= QUEUE:
             raise LogInError("Too many log-ins at once. Try again in a moment.")
         self._waiting += 1
         try:
             async with self._log_ins:  # one by one: what came before is counted before the next is looked at
-                await self._check(name, password, client)
+                await self._check(name, password, client, code)
         finally:
             self._waiting -= 1
         return await self.open_session(name, client, agent)
 
-    async def _check(self, name: str, password: str, client: Client) -> None:
+    async def _check(self, name: str, password: str, client: Client, code: str) -> None:
         seconds = self.throttle.wait(client, name)
         if seconds:
             minutes = -(-seconds // 60)
             raise LogInError(f"Too many failed log-ins. Try again in {minutes} minute{'s' if minutes > 1 else ''}.")
         user = self.users.get(name)
-        if not await self.passwords.verify(user.password if user else "", password):
+        right = await self.passwords.verify(user.password if user else "", password)
+        step = step_of(user.second, code, self._now(), user.step) if user and user.second else -1
+        if not (user and right and step):
             if self.throttle.failed(client, name):
                 await self._keep([], self._audit(Who("gatepost"), "console.throttled", client), must=False)
-            raise LogInError("Name or password is wrong.")
+            raise LogInError("Name, password or code is wrong.")
+        if step > 0:
+            await self._keep([("user", name, structs.replace(user, step=step))], must=False)
         self.throttle.succeeded(client, name)
 
     async def open_session(self, name: str, client: str, agent: str = "") -> str:
@@ -318,17 +329,46 @@ class Accounts:
 
     async def change_password(self, who: Who, secret: str, old: str, new: str, client: Client) -> None:
         """Changes one's own password and ends one's other sessions. Raises BadInputError."""
-        async with self._log_ins:
-            if self.throttle.wait(client, who.name):
-                raise BadInputError("old: too many wrong passwords; try again later")
-            user = self._user(who.name)
-            if not await self.passwords.verify(user.password, old):
-                self.throttle.failed(client, who.name)
-                raise BadInputError("old: is not your password")
+        await self._check_own(who, old, client)
         check_password(new, who.name)
+        user = self._user(who.name)
         changed = structs.replace(user, password=await self.passwords.hash(new))
         ended = [("session", key, None) for key, each in self.sessions.items() if each.user == who.name and key != _key(secret)]
         await self._keep([("user", user.name, changed), *ended], self._audit(who, "console.password", who.name))
+
+    async def _check_own(self, who: Who, password: str, client: Client) -> None:
+        async with self._log_ins:
+            if self.throttle.wait(client, who.name):
+                raise BadInputError("old: too many wrong passwords; try again later")
+            if not await self.passwords.verify(self._user(who.name).password, password):
+                self.throttle.failed(client, who.name)
+                raise BadInputError("old: is not your password")
+
+    # --- the second factor
+
+    def start_second(self, who: Who) -> None:
+        """Makes a secret, which is in force once a code of it was typed."""
+        self._pending[self._user(who.name).name] = new_secret()
+
+    def pending_second(self, name: str) -> str:
+        """The secret that a user is setting up; empty where he is not."""
+        return self._pending.get(name, "")
+
+    async def confirm_second(self, who: Who, code: str) -> None:
+        """Puts the second factor in force. Raises BadInputError where the code is wrong."""
+        secret = self._pending.get(who.name)
+        step = step_of(secret, code, self._now()) if secret else 0
+        if not secret or not step:
+            raise BadInputError("code: is not the code of now; look at the clock of both devices, and type the next one")
+        changed = structs.replace(self._user(who.name), second=secret, step=step)
+        await self._keep([("user", who.name, changed)], self._audit(who, "console.second", who.name))
+        self._pending.pop(who.name, None)
+
+    async def end_second(self, who: Who, password: str, client: Client) -> None:
+        """Takes the second factor away. Raises BadInputError where it is not the password."""
+        await self._check_own(who, password, client)
+        changed = structs.replace(self._user(who.name), second="", step=0)
+        await self._keep([("user", who.name, changed)], self._audit(who, "console.second.end", who.name))
 
     # --- tokens
 

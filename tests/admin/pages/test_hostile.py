@@ -160,6 +160,8 @@ FORMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "token": ("/account/tokens", ("role", "days")),
     "token remove": ("/account/tokens/remove", ("name",)),
     "password": ("/account/password", ("old", "new", "again")),
+    "second": ("/account/second/confirm", ("code",)),
+    "second end": ("/account/second/end", ("old",)),
     "invite": ("/people/invite", ("name",)),
     "role": ("/people/role", ("name", "role")),
     "people remove": ("/people/remove", ("name",)),

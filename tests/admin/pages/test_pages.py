@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gatepost.admin.desk import Source
+from gatepost.admin.second import STEP, code_at
 from gatepost.core.rules import Rule
 from gatepost.pipeline.messengers import ChannelState
 from gatepost.stores.contract import Audit, Batch
@@ -352,6 +353,22 @@ class TestTheRest:
         form = {"old": PASSWORD, "new": "another password", "again": "another password"}
         assert "your other sessions are ended" in _follow(anna, "/account/password", form)
         assert (anna.get("/").status, other.get("/").status) == (200, 303)
+
+    def test_a_second_factor(self, console: Served, anna: Browser) -> None:
+        assert "Second factor" in shown(anna.get("/account"))
+        assert "Add the secret below" in _follow(anna, "/account/second/start", {})
+        secret = console.accounts.pending_second("administrator")
+        assert secret in shown(anna.get("/account"))
+        assert "is not the code of now" in _refused(anna, "/account/second/confirm", {"form": "second", "code": "1"})
+        code = code_at(secret, console.made.now() // STEP)
+        assert "The second factor is on." in _follow(anna, "/account/second/confirm", {"form": "second", "code": code})
+        assert secret not in anna.get("/account").text
+        assert "Name, password or code is wrong." in shown(console.browser().log_in("administrator"))
+        console.made.at += STEP
+        form = {"name": "administrator", "password": PASSWORD, "code": code_at(secret, console.made.now() // STEP)}
+        assert console.browser().post("/login", form).status == 303
+        assert "is not your password" in _refused(anna, "/account/second/end", {"form": "second", "old": "wrong"})
+        assert "The second factor is off." in _follow(anna, "/account/second/end", {"form": "second", "old": PASSWORD})
 
     def test_people(self, console: Served, anna: Browser) -> None:
         made = anna.post("/people/invite", {"form": "invite", "name": "bob", "role": "operator"})

@@ -60,7 +60,7 @@ class TestTheDoor:
         told = [console.browser().post("/login", {"name": name, "password": "wrong"}) for name in ("viewer", "nobody")]
         assert [each.status for each in told] == [403, 403]
         assert told[0].text.replace('value="viewer"', 'value="nobody"') == told[1].text
-        assert "Name or password is wrong." in shown(told[0])
+        assert "Name, password or code is wrong." in shown(told[0])
 
     def test_the_first_link_makes_the_first_administrator_once(self, fresh: Served) -> None:
         link = fresh.do(fresh.console.first_link())

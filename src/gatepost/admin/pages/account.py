@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gatepost.admin.accounts import NewToken
 from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Visit
+from gatepost.admin.second import uri_of
 from gatepost.core.faults import BadInputError
 
 
@@ -21,6 +22,8 @@ async def show(visit: Visit, token: str = "") -> Response:
         tokens=sorted((each for each in kept.tokens.values() if each.user == visit.user.name), key=lambda each: each.name),
         form=fields_of(NewToken),
         token=token,
+        pending=kept.pending_second(visit.user.name),
+        uri=uri_of(kept.pending_second(visit.user.name), visit.user.name, visit.request.url.hostname or ""),
     )
 
 
@@ -39,6 +42,24 @@ async def others(visit: Visit) -> Done:
     """Ends the other sessions."""
     many = await visit.accounts.log_out_others(visit.who, visit.secret)
     return Done(said=f"{many} other session{'s' if many != 1 else ''} ended.", to="/account")
+
+
+async def start_second(visit: Visit) -> Done:
+    """Begins to set up a second factor."""
+    visit.accounts.start_second(visit.who)
+    return Done(said="Add the secret below to your authenticator.", to="/account")
+
+
+async def confirm_second(visit: Visit) -> Done:
+    """Puts it in force."""
+    await visit.accounts.confirm_second(visit.who, visit.text("code"))
+    return Done(said="The second factor is on.", to="/account")
+
+
+async def end_second(visit: Visit) -> Done:
+    """Takes it away."""
+    await visit.accounts.end_second(visit.who, visit.text("old"), visit.client)
+    return Done(said="The second factor is off.", to="/account")
 
 
 async def add_token(visit: Visit) -> Response:

@@ -38,9 +38,9 @@ def client_of(request: Request) -> Client:
 
 async def log_in(site: "Site", request: Request, typed: Typed) -> Response:
     """Checks name and password."""
-    name, then = _first(typed, "name"), _first(typed, "then")
+    name, then, agent = _first(typed, "name"), _first(typed, "then"), request.headers.get("user-agent", "")
     try:
-        secret = await site.accounts.log_in(name, _first(typed, "password"), client_of(request), request.headers.get("user-agent", ""))
+        secret = await site.accounts.log_in(name, _first(typed, "password"), client_of(request), agent, _first(typed, "code"))
     except LogInError as wrong:
         return site.render("login.html", None, 403, then=then, name=name, problem=str(wrong), empty=not site.accounts.users)
     return site.let_in(request, secret, safe_path(then))
