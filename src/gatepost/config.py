@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, Struct
 
+from gatepost.admin.settings import ConsoleSettings
 from gatepost.aid.country import CountrySettings
 from gatepost.core.faults import BadInputError
 from gatepost.inlets.dovecot_policy import DovecotPolicySettings
@@ -67,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postfix_cidr: PostfixCidrSettings = PostfixCidrSettings()
     channel: Annotated[tuple[ChannelSettings, ...], Meta(description="Who is told what happens, a [[channel]] each; none: nobody.")] = ()
     history: HistorySettings = HistorySettings()
+    console: ConsoleSettings = ConsoleSettings()
     state: Annotated[str, Meta(description="Folder of the state; empty: /var/lib/gatepost for root, else the XDG folder.")] = ""
     socket: Annotated[str, Meta(description="Control socket; empty: /run/gatepost/api.sock for root, else in the XDG folder.")] = ""
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator
@@ -23,14 +24,11 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder for temporary files, which others may write to."""
-    for each in (tmp_path, *tmp_path.parents[:2]):
-        each.chmod(0o755)
-    made = tmp_path / "t"
-    made.mkdir()
-    made.chmod(0o1777)
-    return made
+def folder() -> Iterator[Path]:
+    """A folder for temporary files, which others may write to. Not below pytest's own: each start of a pytest closes that to others."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-test-") as made:
+        Path(made).chmod(0o1777)
+        yield Path(made)
 
 
 def _command(*words: str) -> list[str]:

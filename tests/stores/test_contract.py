@@ -8,7 +8,7 @@ from msgspec import structs
 
 from gatepost.core.facts import Connected
 from gatepost.core.subjects import Client
-from gatepost.stores.contract import Audit, Batch, Recovered, Store, StoreError
+from gatepost.stores.contract import Audit, Batch, Record, Recovered, Store, StoreError
 from gatepost.stores.memory import MemoryStore
 from gatepost.stores.sqlite import SqliteStore
 from tests.stores.histories import batch, numbered, run
@@ -180,3 +180,17 @@ def test_entries_stay_for_who_has_not_read_them(store: Store) -> None:
     assert list(store.entries_after(0)) == numbered(1, 9)
     store.save_snapshot(9, b"t")
     assert next(iter(store.entries_after(0)))[0] > 5
+
+
+def test_records_are_kept_changed_and_taken_away(store: Store) -> None:
+    store.keep([Record(kind="user", key="anna", data=b"1"), Record(kind="user", key="bob", data=b"2"), Record(kind="token", key="anna", data=b"3")])
+    store.keep([Record(kind="user", key="anna", data=b"4"), Record(kind="user", key="bob", data=None), Record(kind="user", key="nobody", data=None)])
+    _again(store)
+    assert (store.records("user"), store.records("token"), store.records("session")) == ({"anna": b"4"}, {"anna": b"3"}, {})
+
+
+def test_records_and_their_audit_are_one(store: Store) -> None:
+    store.keep([Record(kind="user", key="anna", data=b"1")], [_audit(1)])
+    store.write(Batch(audit=[_audit(2)]))
+    assert [line.at for _, line in store.audit()] == [2, 1]
+    assert store.audit_at(1) == [_audit(1)]

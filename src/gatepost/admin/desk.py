@@ -107,6 +107,7 @@ class Desk:
         channels: Callable[[], Sequence[ChannelState]] = lambda: (),
         test_channel: Callable[[str], Awaitable[str]] = untold,
         wiring: Callable[[], Sequence[Wired]] = lambda: (),
+        country: Callable[[str], str] = lambda subject: "",
     ) -> None:
         self.guard = guard
         self.store = store
@@ -135,6 +136,8 @@ class Desk:
         """Sends a test message; why it failed. Raises KeyError where there is no such channel."""
         self.wiring = wiring
         """Looks at the mail servers that are to ask; may take a second, so call it off the loop."""
+        self.country = country
+        """Where a client or network is registered, as an ISO 3166-1 code; empty where nobody knows."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

@@ -7,6 +7,14 @@ api/server.py's.
 from gatepost.core.faults import BadInputError
 
 
+class UnauthorizedError(BadInputError):
+    """Nobody knows who asks."""
+
+
+class ForbiddenError(BadInputError):
+    """Who asks is known, and may not."""
+
+
 class UnknownError(BadInputError):
     """What was named is not there."""
 

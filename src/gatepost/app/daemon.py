@@ -11,10 +11,11 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 from gatepost import config
 from gatepost.admin.actions.status import problems_of
@@ -159,6 +160,7 @@ class Daemon:
             confined=True,
             steady=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
             wiring=wiring(lambda: self._settings),
+            country=self._countries().of,
         )
         alerts = self._alerts = self._make_alerts(paths, desk)
         try:
@@ -169,20 +171,23 @@ class Daemon:
             journal.close()
             store.close()
 
-    def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
-        """What tells people and programs; not at work yet."""
+    def _countries(self) -> Countries:
+        """Who knows where an address is registered; nobody where the database cannot be read."""
         try:
-            countries = Countries(self._settings.country.database)
+            return Countries(self._settings.country.database)
         except BadInputError as wrong:
             self._problems.append(str(wrong))
-            countries = Countries(folders=())
+            return Countries(folders=())
+
+    def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
+        """What tells people and programs; not at work yet."""
         standing = desk.guard.standing
         return Alerts(
             paths.state,
             now,
             held=lambda: len(standing.holds(now())),
             wrong=lambda: {source: text for source, _, text in (each.partition(": ") for each in problems_of(desk))},
-            country=countries.of,
+            country=desk.country,
         )
 
     def _keeper(self, paths: config.Paths, store: Store) -> KeeperLink | None:
@@ -201,6 +206,18 @@ class Daemon:
             self._speaker.say("warning", "nftables", problem=wrong)
         return link
 
+    async def _answering(self, desk: Desk, listening: socket, ending: contextlib.AsyncExitStack) -> list[Coroutine[Any, Any, None]]:
+        """The API and the console: imported once blocks stand, since they need a tenth of a second or two that blocks need not wait for."""
+        from gatepost.admin.api.serve import serve
+        from gatepost.admin.api.server import application
+        from gatepost.app.web import Web
+
+        web = Web(self._settings.console, desk, self._speaker)
+        web.listen()
+        ending.callback(web.close)
+        self._problems += web.problems
+        return [serve(application(desk, web.deeds()), listening), *await web.start()]
+
     async def _work(
         self, paths: config.Paths, here: Addresses, looking: Looking, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool
     ) -> None:
@@ -209,7 +226,7 @@ class Daemon:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload, looking)
-        async with asyncio.TaskGroup() as group:
+        async with contextlib.AsyncExitStack() as ending, asyncio.TaskGroup() as group:
             tasks = [group.create_task(each.run()) for each in desk.guard.mirrors]
             tasks.append(group.create_task(desk.guard.run()))
             await self._adopt_own(desk.guard, here)
@@ -224,10 +241,7 @@ class Daemon:
             await mirror.built()
             self._started.set()
             gc.freeze()  # what stood at the start mostly stays
-            from gatepost.admin.api.serve import serve
-            from gatepost.admin.api.server import application  # a tenth of a second that blocks need not wait for
-
-            tasks.append(group.create_task(serve(application(desk), listening)))
+            tasks += [group.create_task(each) for each in await self._answering(desk, listening, ending)]
             tasks.append(group.create_task(self._snapshots(paths, desk.guard.order)))
             if isinstance(desk.recall, KeeperLink):
                 tasks.append(group.create_task(desk.recall.run()))

@@ -54,6 +54,8 @@ class Demo:
         self._log = MailLog(self.log_path, now)
         self._link = Link(self.folder / "api.sock")
         self._guard: asyncio.subprocess.Process | None = None
+        self.console = ""
+        """A one-time link into the console."""
         self.sandbox = Sandbox(Mailboxes({ACCOUNT: PASSWORD}), self._log, self._ask)
 
     async def __aenter__(self) -> "Demo":
@@ -80,6 +82,7 @@ class Demo:
             "state": str(self.folder / "state"),
             "socket": str(self._link.path),
             "logfile": [{"path": str(self.log_path)}],
+            "console": {"listen": "127.0.0.1:0"},
             # Never used: the guard has no right to touch the kernel. Named so that no mistake could touch the host's own table.
             "nftables": {"table": "gatepost_demo", "on_stop": "lift"},
         }
@@ -92,6 +95,8 @@ class Demo:
             listed = await self._link.ask("PATCH", f"/api/v1/rules/{rule}", {"for": span})
             said = next(each["sentence"] for each in listed["rules"] if each["rule"]["name"] == rule)
             self.board.tell("plan", f"{rule}: {said}")
+        self.console = (await self._link.ask("POST", "/api/v1/console/link", {"role": "administrator"}))["link"]
+        self.board.tell("plan", f"the console, with --keep for longer than this: {self.console}")
         self.board.tell("plan", "standard numbers, but holds last seconds instead of 5 m, 5 m and 30 m, so that you see them end")
         await self.sandbox.start()
         where = ", ".join(f"{protocol} {port}" for protocol, port in self.sandbox.ports.items())

@@ -55,7 +55,9 @@ class Where(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     reason: Annotated[str, Meta(title="Reason", description="The reason that the fact carries.", examples=["unknown_user"])] = ""
     stage: Annotated[Stage | Literal[""], Meta(title="Stage", description="The SMTP stage of a rejection.")] = ""
-    code: Annotated[int, Meta(title="Reply code", description="4 or 5 for a class of SMTP replies, or one code.", ge=0, le=599, examples=[550])] = 0
+    code: Annotated[
+        int, Meta(title="Reply code", description="4 or 5 for a class of SMTP replies, or one code; 0: any.", ge=0, le=599, examples=[550])
+    ] = 0
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -99,6 +99,15 @@ class Audit(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Record(Struct, frozen=True, kw_only=True):
+    """Something that administrators own and the engine does not know: a user, a session, a token. Opaque to the store."""
+
+    kind: str
+    key: str
+    data: bytes | None
+    """None takes it away."""
+
+
 class Batch(Struct, frozen=True, kw_only=True):
     """What one transaction writes."""
 
@@ -163,6 +172,15 @@ class Store(Protocol):
 
     def audit_at(self, at: int) -> list[Audit]:
         """The lines of the audit trail that carry this very time."""
+
+    def records(self, kind: str) -> dict[str, bytes]:
+        """The records of a kind, by their key. Raises StoreError."""
+
+    def keep(self, records: Sequence[Record], audit: Sequence[Audit] = ()) -> None:
+        """Writes records, in place of those of the same kind and key, and lines of the audit trail, in one transaction, on disk when it returns.
+
+        Raises StoreError; then nothing of it is there.
+        """
 
     def close(self) -> None:
         """Closes the store; nothing is written afterwards."""

@@ -6,9 +6,9 @@ process; the journal keeps the newest entries only, and so many lines of the aud
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from gatepost.stores.contract import Audit, Batch, Entry, Recovered, StoreError, cut_lines, encode_entries
+from gatepost.stores.contract import Audit, Batch, Entry, Record, Recovered, StoreError, cut_lines, encode_entries
 
 
 class MemoryStore:
@@ -22,6 +22,7 @@ class MemoryStore:
         self._audit: deque[tuple[int, Audit]] = deque(maxlen=most)
         self._snapshots: dict[int, bytes] = {}
         self._cursors: dict[str, bytes] = {}
+        self._records: dict[tuple[str, str], bytes] = {}
         self._last = 0
         self._lines = 0
 
@@ -42,9 +43,12 @@ class MemoryStore:
             if batch.entries:
                 self._last = max(self._last, batch.first + len(batch.entries) - 1)
             self._cursors.update(batch.cursors)
-            for each in batch.audit:
-                self._lines += 1
-                self._audit.append((self._lines, each))
+            self._add_audit(batch.audit)
+
+    def _add_audit(self, audit: Sequence[Audit]) -> None:
+        for each in audit:
+            self._lines += 1
+            self._audit.append((self._lines, each))
 
     def entries_after(self, place: int) -> Iterator[tuple[int, Entry]]:
         """The journal's entries behind a place, each with its own, in order."""
@@ -96,3 +100,17 @@ class MemoryStore:
         """The lines of the audit trail that carry this very time."""
         with self._lock:
             return [each for _, each in self._audit if each.at == at]
+
+    def records(self, kind: str) -> dict[str, bytes]:
+        """The records of a kind, by their key."""
+        with self._lock:
+            return {key: data for (of, key), data in sorted(self._records.items()) if of == kind}
+
+    def keep(self, records: Sequence[Record], audit: Sequence[Audit] = ()) -> None:
+        """Takes records and lines of the audit trail in."""
+        with self._lock:
+            for each in records:
+                self._records.pop((each.kind, each.key), None)
+                if each.data is not None:
+                    self._records[each.kind, each.key] = each.data
+            self._add_audit(audit)

@@ -40,7 +40,12 @@ def _lines_of_logs(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE journal ADD COLUMN lines BLOB")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first_version, _lines_of_logs)
+def _records(connection: sqlite3.Connection) -> None:
+    # Users of the console, their sessions, tokens and invitations: JSON of what admin/accounts.py declares.
+    connection.execute("CREATE TABLE records (kind TEXT NOT NULL, key TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first_version, _lines_of_logs, _records)
 """What makes version 1 of version 0, 2 of 1, and so on. One that was released is never changed."""
 
 

@@ -24,6 +24,7 @@ from gatepost.stores.contract import (
     Batch,
     DamagedError,
     Entry,
+    Record,
     Recovered,
     StoreError,
     decode_entries,
@@ -46,6 +47,7 @@ SPARE = 4096
 
 _CURSOR = "INSERT INTO cursors (name, position) VALUES (?, ?) ON CONFLICT DO UPDATE SET position = excluded.position"
 _AUDIT = "INSERT INTO audit (at, who, action, subject, before, after, reason) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_KEEP = "INSERT INTO records (kind, key, data) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data"
 _ROWS = "SELECT first, last, crc, entries, {} FROM journal WHERE first >= ? ORDER BY first LIMIT 8"
 _DROP_ENTRIES = "DELETE FROM journal WHERE first IN (SELECT first FROM journal WHERE first <= ?1 AND last <= ?1 ORDER BY first LIMIT ?2)"
 _DROP_PARTS = "DELETE FROM parts WHERE rowid IN (SELECT rowid FROM parts WHERE id NOT IN (SELECT id FROM snapshots) LIMIT 1)"
@@ -161,7 +163,7 @@ class SqliteStore:
                 rows = [self._row(batch, at - batch.first) for at in range(start, last + 1, ROW)]
                 connection.executemany("INSERT INTO journal (first, last, crc, entries, lines) VALUES (?, ?, ?, ?, ?)", rows)
                 connection.executemany(_CURSOR, batch.cursors.items())
-                connection.executemany(_AUDIT, [[getattr(each, name) for name in Audit.__struct_fields__] for each in batch.audit])
+                connection.executemany(_AUDIT, _audit_rows(batch.audit))
             if batch.entries:
                 self._last = max(self._last, last)
 
@@ -307,6 +309,25 @@ class SqliteStore:
         with self._reading() as connection:
             found = connection.execute("SELECT at, who, action, subject, before, after, reason FROM audit WHERE at = ?", (at,)).fetchall()
         return [Audit(**dict(zip(Audit.__struct_fields__, line, strict=True))) for line in found]
+
+    # --- records
+
+    def records(self, kind: str) -> dict[str, bytes]:
+        """The records of a kind, by their key. Raises StoreError."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT key, data FROM records WHERE kind = ? ORDER BY key", (kind,)))
+
+    def keep(self, records: Sequence[Record], audit: Sequence[Audit] = ()) -> None:
+        """Writes records and lines of the audit trail in one transaction, on disk when it returns. Raises StoreError."""
+        gone = [(each.kind, each.key) for each in records if each.data is None]
+        with self._lock, self._writing(durable=True) as connection:
+            connection.executemany("DELETE FROM records WHERE kind = ? AND key = ?", gone)
+            connection.executemany(_KEEP, [(each.kind, each.key, each.data) for each in records if each.data is not None])
+            connection.executemany(_AUDIT, _audit_rows(audit))
+
+
+def _audit_rows(audit: Sequence[Audit]) -> list[list[object]]:
+    return [[getattr(each, name) for name in Audit.__struct_fields__] for each in audit]
 
 
 def _unpack(packed: bytes | None, many: int) -> list[str]:

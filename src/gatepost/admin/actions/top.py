@@ -8,7 +8,7 @@ from heapq import nlargest
 
 from msgspec import Struct
 
-from gatepost.admin.actions.blocks import Block, list_blocks
+from gatepost.admin.actions.blocks import Block, block_of
 from gatepost.admin.desk import Desk
 from gatepost.core.facts import kind_name
 
@@ -63,13 +63,13 @@ def top(desk: Desk) -> Top:
         for key, count in each.windows.filled(now, each_at_most)
         if count
     ]
-    blocks = list_blocks(desk)
+    holds = desk.guard.standing.holds(now)
     return Top(
         now=now,
         facts=[Count(protocol=protocol, kind=kind_name(kind.__name__), facts=count) for (kind, protocol), count in desk.guard.stats.facts.items()],
         near=nlargest(LINES, near, key=lambda found: found.count / found.threshold),
         keys=sum(sizes),
         looked_at=sum(min(size, each_at_most) for size in sizes),
-        held=len(blocks),
-        newest=blocks[:LINES],
+        held=len(holds),
+        newest=[block_of(each) for each in reversed(holds[-LINES:])],
     )

@@ -1,15 +1,18 @@
-"""The listener of the REST API: a unix socket.
+"""The listeners: a unix socket for the API, and TCP for the console and the API.
 
-Job: listen where root and the group gatepost may ask. Promise: the socket has its permissions before anybody can connect; a socket left behind is
-replaced, one that answers is not. Limits: it answers nothing; who connects waits for serve.py, which is slow to import and not needed first.
+Job: listen where root and the group gatepost may ask, and where browsers do. Promise: the socket has its permissions before anybody can connect; a
+socket left behind is replaced, one that answers is not. Limits: it answers nothing; who connects waits for serve.py, which is slow to import and not
+needed first.
 """
 
 import contextlib
 import grp
 import os
 import socket
+import ssl
 from pathlib import Path
 
+from gatepost.admin.settings import ConsoleSettings
 from gatepost.core.faults import BadInputError
 
 GROUP = "gatepost"
@@ -48,3 +51,30 @@ def _make_room(path: Path) -> None:
         if probe.connect_ex(str(path)) == 0:
             raise BadInputError("somebody answers there already; stop the other gatepost, or name another socket", str(path))
     path.unlink()
+
+
+def listen_tcp(settings: ConsoleSettings) -> socket.socket:
+    """A listening TCP socket for the console. Raises BadInputError where it cannot be made."""
+    host, port = settings.address
+    found = socket.socket(socket.AF_INET if host.version == 4 else socket.AF_INET6)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((str(host), port))
+        found.listen(128)
+    except OSError as wrong:
+        found.close()
+        said = f"{settings.listen} cannot be listened on: {wrong.strerror or wrong}"
+        raise BadInputError(f'console.listen: {said}; name another port, or listen = "" for none') from None
+    return found
+
+
+def tls_of(settings: ConsoleSettings) -> ssl.SSLContext | None:
+    """What TLS is spoken with, if it is. Raises BadInputError where certificate or key cannot be used."""
+    if not settings.tls:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.certificate, settings.key or None, password=lambda: b"")
+    except (OSError, ValueError) as wrong:
+        raise BadInputError(f"console.certificate: {settings.certificate} or its key cannot be used: {wrong}") from None
+    return context

@@ -1,11 +1,12 @@
 """The routes of the REST API, /api/v1.
 
 Job: read a request, ask the action, write its answer. Promise: bad input is a problem+json (RFC 9457) that names field and cure; each deed is in
-the audit trail under the name of who asked. Limits: who may is decided by the socket's permissions.
+the audit trail under the name of who asked, and only a role that may gets it done. Limits: who asks is told by `Ask`: on the unix socket the
+socket's permissions are the lock, over TCP a token is the key.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from gatepost.admin.accounts import Role, at_least
 from gatepost.admin.actions import access, blocks, channels, lists, migrate, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
@@ -25,35 +27,50 @@ from gatepost.admin.actions.status import status
 from gatepost.admin.actions.top import top
 from gatepost.admin.actions.why import forget, why
 from gatepost.admin.desk import Desk, Who
-from gatepost.admin.faults import StaleError, TooLargeError, UnknownError
+from gatepost.admin.faults import ForbiddenError, StaleError, TooLargeError, UnauthorizedError, UnknownError
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import decode_span, encode_span
 from gatepost.wire.explain import explain
 
 Handler = Callable[[Desk, Who, Request], Awaitable[Any]]
+Ask = Callable[[Request], tuple[Who, Role]]
+"""Who asks, and what he may. Raises UnauthorizedError where nobody knows."""
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of a body at most: a list of a hundred thousand entries has room."""
 
 
-CODES: dict[type[BadInputError], int] = {UnknownError: 404, StaleError: 412, TooLargeError: 413}
+CODES: dict[type[BadInputError], int] = {UnauthorizedError: 401, ForbiddenError: 403, UnknownError: 404, StaleError: 412, TooLargeError: 413}
 """What each kind of bad input is answered with; 422 all others."""
 
 NOT_KEPT = "X-Gatepost-Warning"
 """The header that tells what is in force but could not be stored."""
 
 
-def application(desk: Desk) -> Starlette:
-    """The API over a desk."""
-    routes = [Route(path, _endpoint(desk, handler), methods=[method]) for method, path, handler in ROUTES]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _not_found, Exception: _our_fault})
+def application(desk: Desk, more: Mapping[str, Handler] = {}) -> Starlette:
+    """The API on the unix socket; ``more`` are deeds of its own, by their path, asked by POST."""
+    own = [Route(path, _endpoint(desk, handler, "administrator", _told), methods=["POST"]) for path, handler in more.items()]
+    return Starlette(routes=[*routes(desk, _told), *own], exception_handlers={HTTPException: not_found, Exception: our_fault})
 
 
-def _endpoint(desk: Desk, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def routes(desk: Desk, ask: Ask) -> list[Route]:
+    """The API over a desk, for whom ``ask`` knows."""
+    return [Route(path, _endpoint(desk, handler, role, ask), methods=[method]) for method, path, handler, role in ROUTES]
+
+
+def _told(request: Request) -> tuple[Who, Role]:
+    """Who is on the socket may do everything; he is taken at his word for the audit trail."""
+    user, away = (unquote(request.headers.get(name, "")) for name in ("x-gatepost-user", "x-gatepost-from"))
+    return Who(user[:100] or "unknown", away[:100]), "administrator"
+
+
+def _endpoint(desk: Desk, handler: Handler, role: Role, ask: Ask) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        user, away = (unquote(request.headers.get(name, "")) for name in ("x-gatepost-user", "x-gatepost-from"))
         try:
-            found = await handler(desk, Who(user[:100] or "unknown", away[:100]), request)
+            who, has = ask(request)
+            if not at_least(has, role):
+                raise ForbiddenError(f"this takes the role {role}; yours is {has}")
+            found = await handler(desk, who, request)
         except BadInputError as wrong:
             return _bad_input(wrong)
         if not isinstance(found, Response):
@@ -68,7 +85,10 @@ def _endpoint(desk: Desk, handler: Handler) -> Callable[[Request], Awaitable[Res
 def _bad_input(wrong: BadInputError) -> Response:
     field, colon, _ = wrong.said.partition(": ")
     named = bool(colon) and field.replace("_", "").replace(".", "").replace("-", "").replace(", ", "").isalnum()
-    return _problem(CODES.get(type(wrong), 422), str(wrong), field if named else "")
+    answer = _problem(CODES.get(type(wrong), 422), str(wrong), field if named else "")
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="gatepost"'
+    return answer
 
 
 def _problem(code: int, detail: str, field: str = "") -> Response:
@@ -77,13 +97,13 @@ def _problem(code: int, detail: str, field: str = "") -> Response:
     return Response(msgspec.json.encode(body), code, media_type="application/problem+json")
 
 
-async def _not_found(request: Request, wrong: Exception) -> Response:
+async def not_found(request: Request, wrong: Exception) -> Response:
     """What no route answers."""
     code = wrong.status_code if isinstance(wrong, HTTPException) else 404
     path = request.url.path
     if code != HTTPStatus.METHOD_NOT_ALLOWED:
         return _problem(code, f"{path} is not there; docs/api.md lists what is")
-    allowed = ", ".join(sorted(method for method, route, _ in ROUTES if _fits(route, path)))
+    allowed = ", ".join(sorted(method for method, route, *_ in ROUTES if _fits(route, path)))
     answer = _problem(code, f"{path} takes {allowed}, not {request.method}")
     answer.headers["Allow"] = allowed
     return answer
@@ -94,7 +114,7 @@ def _fits(route: str, path: str) -> bool:
     return len(wanted) == len(given) and all(want.startswith("{") or want == got for want, got in zip(wanted, given, strict=True))
 
 
-async def _our_fault(request: Request, wrong: Exception) -> Response:
+async def our_fault(request: Request, wrong: Exception) -> Response:
     """Whatever we did not foresee; the daemon's own log has the trace."""
     return _problem(500, f"gatepost failed at this ({type(wrong).__name__}); its log has the trace. Please report it")
 
@@ -111,7 +131,7 @@ async def _body(request: Request) -> bytes:
     return bytes(data)
 
 
-async def _asked(request: Request, kind: type[Any]) -> Any:
+async def read_as(request: Request, kind: type[Any]) -> Any:
     """The body of a request as a declaration. Raises BadInputError with the field."""
     data = await _body(request)
     try:
@@ -157,15 +177,15 @@ async def _blocks(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _add_block(desk: Desk, who: Who, request: Request) -> Any:
-    return await blocks.add_block(desk, who, await _asked(request, blocks.AddBlock))
+    return await blocks.add_block(desk, who, await read_as(request, blocks.AddBlock))
 
 
 async def _unblock(desk: Desk, who: Who, request: Request) -> Any:
-    return await blocks.unblock(desk, who, await _asked(request, blocks.Unblock))
+    return await blocks.unblock(desk, who, await read_as(request, blocks.Unblock))
 
 
 async def _pause(desk: Desk, who: Who, request: Request) -> Any:
-    return await blocks.pause(desk, who, await _asked(request, blocks.PauseFor))
+    return await blocks.pause(desk, who, await read_as(request, blocks.PauseFor))
 
 
 async def _resume(desk: Desk, who: Who, request: Request) -> Any:
@@ -178,7 +198,7 @@ async def _entries(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _add_entry(desk: Desk, who: Who, request: Request) -> Any:
-    return await access.add_entry(desk, who, await _asked(request, access.AddEntry))
+    return await access.add_entry(desk, who, await read_as(request, access.AddEntry))
 
 
 async def _remove_entry(desk: Desk, who: Who, request: Request) -> Any:
@@ -203,7 +223,7 @@ async def _import_blocks(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _migrate(desk: Desk, who: Who, request: Request) -> Any:
-    return await migrate.migrate(desk, who, await _asked(request, migrate.Migration))
+    return await migrate.migrate(desk, who, await read_as(request, migrate.Migration))
 
 
 async def _export_entries(desk: Desk, who: Who, request: Request) -> Any:
@@ -220,7 +240,7 @@ def _version(request: Request) -> str:
 
 
 async def _set_rule(desk: Desk, who: Who, request: Request) -> Any:
-    changes = await _asked(request, dict[str, Any])
+    changes = await read_as(request, dict[str, Any])
     return await rules.set_rule(desk, who, request.path_params["name"], changes, _version(request))
 
 
@@ -237,7 +257,7 @@ async def _preset(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _mode(desk: Desk, who: Who, request: Request) -> Any:
-    asked: rules.SetMode = await _asked(request, rules.SetMode)
+    asked: rules.SetMode = await read_as(request, rules.SetMode)
     return await rules.set_mode(desk, who, request.path_params["name"], asked.mode, _version(request))
 
 
@@ -251,7 +271,7 @@ async def _export_rules(desk: Desk, who: Who, request: Request) -> Any:
 
 
 async def _begin_preview(desk: Desk, who: Who, request: Request) -> Any:
-    return begin_preview(desk, await _asked(request, AskRules))
+    return begin_preview(desk, await read_as(request, AskRules))
 
 
 async def _preview(desk: Desk, who: Who, request: Request) -> Any:
@@ -293,38 +313,38 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", "/metrics", _metrics),
-    ("GET", "/api/v1/status", _status),
-    ("GET", "/api/v1/top", _top),
-    ("GET", "/api/v1/doctor", _doctor),
-    ("GET", "/api/v1/blocks", _blocks),
-    ("POST", "/api/v1/blocks", _add_block),
-    ("POST", "/api/v1/blocks/import", _import_blocks),
-    ("POST", "/api/v1/unblock", _unblock),
-    ("POST", "/api/v1/pause", _pause),
-    ("POST", "/api/v1/resume", _resume),
-    ("GET", "/api/v1/access", _entries),
-    ("POST", "/api/v1/access", _add_entry),
-    ("DELETE", "/api/v1/access", _remove_entry),
-    ("GET", "/api/v1/access/check", _check_client),
-    ("POST", "/api/v1/access/import", _import_entries),
-    ("GET", "/api/v1/access/export", _export_entries),
-    ("POST", "/api/v1/import", _migrate),
-    ("GET", "/api/v1/rules", _rules),
-    ("PUT", "/api/v1/rules", _import_rules),
-    ("GET", "/api/v1/rules/export", _export_rules),
-    ("PATCH", "/api/v1/rules/{name}", _set_rule),
-    ("DELETE", "/api/v1/rules/{name}", _remove_rule),
-    ("POST", "/api/v1/rules/{name}/reset", _reset_rule),
-    ("POST", "/api/v1/rules/{name}/mode", _mode),
-    ("POST", "/api/v1/presets/{preset}", _preset),
-    ("POST", "/api/v1/previews", _begin_preview),
-    ("GET", "/api/v1/previews/{number}", _preview),
-    ("DELETE", "/api/v1/previews/{number}", _cancel_preview),
-    ("GET", "/api/v1/channels", _channels),
-    ("POST", "/api/v1/channels/{name}/test", _test_channel),
-    ("GET", "/api/v1/why", _why),
-    ("DELETE", "/api/v1/history", _forget),
-    ("GET", "/api/v1/audit", _audit),
+ROUTES: tuple[tuple[str, str, Handler, Role], ...] = (
+    ("GET", "/metrics", _metrics, "viewer"),
+    ("GET", "/api/v1/status", _status, "viewer"),
+    ("GET", "/api/v1/top", _top, "viewer"),
+    ("GET", "/api/v1/doctor", _doctor, "viewer"),
+    ("GET", "/api/v1/blocks", _blocks, "viewer"),
+    ("POST", "/api/v1/blocks", _add_block, "operator"),
+    ("POST", "/api/v1/blocks/import", _import_blocks, "operator"),
+    ("POST", "/api/v1/unblock", _unblock, "operator"),
+    ("POST", "/api/v1/pause", _pause, "operator"),
+    ("POST", "/api/v1/resume", _resume, "operator"),
+    ("GET", "/api/v1/access", _entries, "viewer"),
+    ("POST", "/api/v1/access", _add_entry, "operator"),
+    ("DELETE", "/api/v1/access", _remove_entry, "operator"),
+    ("GET", "/api/v1/access/check", _check_client, "viewer"),
+    ("POST", "/api/v1/access/import", _import_entries, "operator"),
+    ("GET", "/api/v1/access/export", _export_entries, "viewer"),
+    ("POST", "/api/v1/import", _migrate, "administrator"),
+    ("GET", "/api/v1/rules", _rules, "viewer"),
+    ("PUT", "/api/v1/rules", _import_rules, "administrator"),
+    ("GET", "/api/v1/rules/export", _export_rules, "viewer"),
+    ("PATCH", "/api/v1/rules/{name}", _set_rule, "administrator"),
+    ("DELETE", "/api/v1/rules/{name}", _remove_rule, "administrator"),
+    ("POST", "/api/v1/rules/{name}/reset", _reset_rule, "administrator"),
+    ("POST", "/api/v1/rules/{name}/mode", _mode, "administrator"),
+    ("POST", "/api/v1/presets/{preset}", _preset, "administrator"),
+    ("POST", "/api/v1/previews", _begin_preview, "operator"),
+    ("GET", "/api/v1/previews/{number}", _preview, "viewer"),
+    ("DELETE", "/api/v1/previews/{number}", _cancel_preview, "operator"),
+    ("GET", "/api/v1/channels", _channels, "viewer"),
+    ("POST", "/api/v1/channels/{name}/test", _test_channel, "operator"),
+    ("GET", "/api/v1/why", _why, "viewer"),
+    ("DELETE", "/api/v1/history", _forget, "administrator"),
+    ("GET", "/api/v1/audit", _audit, "viewer"),
 )

@@ -1,0 +1,93 @@
+"""Blocks, a page at a time.
+
+Job: filter and sort what stands, and cut a page out of it. Promise: keyset paging: what is added or ends between two pages moves no row from one to
+the other; one pass over what stands, and only the page is spelled out. Limits: looks only.
+"""
+
+from collections.abc import Callable
+from heapq import nsmallest
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from gatepost.admin.actions.blocks import Block, block_of
+from gatepost.admin.desk import Desk
+from gatepost.core.decisions import Decision
+from gatepost.core.faults import BadInputError
+
+Sort = Literal["newest", "ending", "subject", "count"]
+
+
+class Find(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which blocks, in which order."""
+
+    text: Annotated[str, Meta(title="Search", description="Part of the address, account, reason or rule.", max_length=255)] = ""
+    rule: Annotated[str, Meta(title="Rule", description="Made by this rule; administrator for those made by hand.", max_length=64)] = ""
+    protocol: Annotated[str, Meta(title="Protocol", description="Holds on this protocol.", max_length=10)] = ""
+    watched: Annotated[bool, Meta(title="Watched too", description="Also what would have been held only.")] = False
+    sort: Annotated[Sort, Meta(title="Order", description="newest, ending soonest, subject, or count.")] = "newest"
+    after: Annotated[str, Meta(title="After", description="Where the page before ended.", max_length=300)] = ""
+    limit: Annotated[int, Meta(title="Rows", description="Rows of a page.", ge=1, le=1000)] = 50
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """A page of blocks."""
+
+    now: int
+    blocks: list[Block]
+    matching: int
+    """How many there are on all pages together."""
+    standing: int
+    next: str = ""
+    """What to ask for as ``after``; empty on the last page."""
+
+
+KEYS: dict[Sort, Callable[[Decision], tuple[Any, int]]] = {
+    "newest": lambda each: (0, -each.number),
+    "ending": lambda each: (each.until, each.number),
+    "subject": lambda each: (each.subject.text, each.number),
+    "count": lambda each: (-each.count, each.number),
+}
+"""What each order compares; all of them end with the decision's own number, so that no two are alike."""
+
+
+def find_blocks(desk: Desk, asked: Find) -> Page:
+    """A page of what stands. Raises BadInputError where ``after`` is none of ours."""
+    now = desk.now()
+    standing = desk.guard.standing.decisions(now)
+    found = [each for each in standing if (each.holds or asked.watched) and _fits(each, asked)]
+    key, after = KEYS[asked.sort], _after(asked)
+    rest = found if after is None else [each for each in found if key(each) > after]
+    page = nsmallest(asked.limit + 1, rest, key=key)
+    more = page[asked.limit - 1] if len(page) > asked.limit else None
+    first, number = key(more) if more else ("", 0)
+    return Page(
+        now=now,
+        blocks=[block_of(each) for each in page[: asked.limit]],
+        matching=len(found),
+        standing=sum(each.holds for each in standing),
+        next=f"{number} {first}" if more else "",
+    )
+
+
+def _fits(decision: Decision, asked: Find) -> bool:
+    if asked.rule and (decision.rule or "administrator") != asked.rule:
+        return False
+    if asked.protocol and asked.protocol not in decision.protocols:
+        return False
+    text = asked.text.strip().lower()
+    return not text or text in f"{decision.subject.text}\n{decision.reason}\n{decision.rule}".lower()
+
+
+def _after(asked: Find) -> tuple[Any, int] | None:
+    if not asked.after:
+        return None
+    number, space, first = asked.after.partition(" ")
+    try:
+        return (first if asked.sort == "subject" else int(first), int(number)) if space else _wrong(asked)
+    except ValueError:
+        return _wrong(asked)
+
+
+def _wrong(asked: Find) -> tuple[Any, int]:
+    raise BadInputError(f"after: {asked.after[:80]!r} is no end of a page; begin with the first")

@@ -1,0 +1,43 @@
+"""People: who may steer this guard.
+
+Job: the page of users, for administrators. Promise: a one-time link is shown once; the last administrator stays. Limits: accounts.py does the work.
+"""
+
+import msgspec
+from starlette.responses import Response
+
+from gatepost.admin.accounts import ROLES, Invite, Role
+from gatepost.admin.pages.forms import fields_of, read
+from gatepost.admin.pages.visit import Done, Visit, link
+from gatepost.core.faults import BadInputError
+
+
+async def show(visit: Visit, made: str = "") -> Response:
+    """The page; with a link that was just made."""
+    return visit.render("people.html", people=visit.accounts.people(), roles=ROLES, form=fields_of(Invite), made=made)
+
+
+async def invite(visit: Visit) -> Response:
+    """Makes a one-time link, and shows it."""
+    secret = await visit.accounts.invite(visit.who, read(Invite, visit.typed))
+    visit.typed = {}
+    base = visit.request.base_url
+    return await show(visit, f"{base.scheme}://{base.netloc}{link('/first', key=secret)}")
+
+
+async def set_role(visit: Visit) -> Done:
+    """Gives a user another role."""
+    name = visit.text("name")
+    try:
+        role = msgspec.convert(visit.text("role"), Role)
+    except msgspec.ValidationError:
+        raise BadInputError(f"role: one of {', '.join(ROLES)}") from None
+    await visit.accounts.set_role(visit.who, name, role)
+    return Done(said=f"{name} is {role} now.", to="/people")
+
+
+async def remove(visit: Visit) -> Done:
+    """Takes a user away."""
+    name = visit.text("name")
+    await visit.accounts.remove_user(visit.who, name)
+    return Done(said=f"{name} may not log in any more.", to="/people")

@@ -1,0 +1,60 @@
+"""Why: one address, network or account.
+
+Job: all that is known of a subject on one page, with what can be done about it. Promise: the same answer as `gatepost why`. Limits: actions/ does
+the work.
+"""
+
+from starlette.responses import Response
+
+from gatepost.admin.actions import blocks
+from gatepost.admin.actions.why import Why
+from gatepost.admin.actions.why import why as ask
+from gatepost.admin.pages.forms import fields_of, read
+from gatepost.admin.pages.visit import Done, Visit, link
+from gatepost.core.faults import BadInputError
+from gatepost.core.subjects import Client
+
+
+async def show(visit: Visit) -> Response:
+    """The page."""
+    subject = visit.asked("subject") or visit.text("subject") or visit.text("prefix")
+    found: Why | None = None
+    problem = ""
+    if subject:
+        try:
+            found = await ask(visit.desk, subject)
+        except BadInputError as wrong:
+            problem = wrong.said.removeprefix("subject: ")
+    return visit.render(
+        "why.html",
+        subject=subject,
+        found=found,
+        problem=problem,
+        network=visit.desk.guard.order.engine.view(Client(found.subject)).network if found and found.by == "client" else "",
+        verdicts=_verdicts(found),
+        unblock=fields_of(blocks.Unblock, {"subject": found.subject if found else "", "grace": "1h"}),
+        block=fields_of(blocks.AddBlock, {"prefix": found.subject if found else "", "for": "1d"}),
+    )
+
+
+def _verdicts(found: Why | None) -> dict[str, list[tuple[str, str, str]]]:
+    """What would be answered now, by protocol: stage, verdict, reason."""
+    table: dict[str, list[tuple[str, str, str]]] = {}
+    for each in found.answers if found else ():
+        table.setdefault(each.protocol, []).append((each.stage, each.verdict, each.reason))
+    return table
+
+
+async def unblock(visit: Visit) -> Done:
+    """Lifts what holds the subject."""
+    lifted = await blocks.unblock(visit.desk, visit.who, asked := read(blocks.Unblock, visit.typed))
+    said = f"{len(lifted.released)} block{'s' if len(lifted.released) != 1 else ''} of {asked.subject} lifted."
+    if lifted.denied:
+        said += f" The deny list still keeps it out: {lifted.denied.prefix}."
+    return Done(said=said, to=link("/why", subject=asked.subject))
+
+
+async def block(visit: Visit) -> Done:
+    """Holds the subject by hand."""
+    made = await blocks.add_block(visit.desk, visit.who, read(blocks.AddBlock, visit.typed))
+    return Done(said=f"{made.subject} is blocked.", to=link("/why", subject=made.subject))

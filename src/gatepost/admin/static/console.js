@@ -1,0 +1,86 @@
+// The console's script. Every page works without it: it keeps the first page fresh, counts time left down, ticks all rows, and reads a file into a form.
+"use strict";
+
+const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
+
+function span(seconds) {
+  let left = Math.max(0, Math.floor(seconds));
+  const parts = [];
+  for (const [name, size] of units) {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    if (count) parts.push(`${count} ${name}`);
+  }
+  return parts.slice(0, 2).join(" ") || "over";
+}
+
+function countDown() {
+  const now = Date.now() / 1000;
+  for (const each of document.querySelectorAll("[data-until]")) {
+    const text = span(Number(each.dataset.until) / 1e6 - now);
+    if (each.textContent !== text) each.textContent = text;
+  }
+}
+
+function localTimes(root) {
+  for (const each of root.querySelectorAll("time[datetime]")) each.title = `${new Date(each.dateTime).toLocaleString()} where you are`;
+}
+
+// A part is replaced where its text changed, and never under somebody's keyboard or selection.
+function busy(element) {
+  const chosen = getSelection();
+  return element.contains(document.activeElement) || (chosen && !chosen.isCollapsed && element.contains(chosen.anchorNode));
+}
+
+function live(root) {
+  const source = new EventSource(root.dataset.live);
+  source.addEventListener("parts", (event) => {
+    root.classList.remove("is-stale");
+    for (const [name, html] of Object.entries(JSON.parse(event.data))) {
+      const element = document.getElementById(name);
+      if (!element || busy(element)) continue;
+      element.innerHTML = html;
+      localTimes(element);
+    }
+    countDown();
+  });
+  source.addEventListener("over", () => { source.close(); location.reload(); });
+  source.addEventListener("error", () => root.classList.add("is-stale"));
+}
+
+function tickAll(box) {
+  box.hidden = false;
+  box.addEventListener("change", () => {
+    for (const each of box.form.querySelectorAll(`input[name="${box.dataset.all}"]`)) each.checked = box.checked;
+  });
+}
+
+function takeFile(holder) {
+  holder.hidden = false;
+  holder.querySelector("input").addEventListener("change", async (event) => {
+    const file = event.target.files[0];
+    if (file) document.getElementById(holder.dataset.file).value = await file.text();
+  });
+}
+
+for (const each of document.querySelectorAll("[data-live]")) live(each);
+for (const each of document.querySelectorAll("[data-all]")) tickAll(each);
+for (const each of document.querySelectorAll("[data-file]")) takeFile(each);
+// A page that was left with its form sent twice would do its deed twice.
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => { for (const each of document.forms) delete each.dataset.sent; });
+// A link that names a part of the page opens it.
+function openTarget() {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target instanceof HTMLDetailsElement) { target.open = true; target.scrollIntoView(); }
+}
+addEventListener("hashchange", openTarget);
+openTarget();
+const here = document.querySelector("nav [aria-current]");
+if (here) here.scrollIntoView({ block: "nearest", inline: "center" });
+localTimes(document);
+countDown();
+setInterval(countDown, 1000);
