@@ -286,11 +286,11 @@ class TestAccess:
         assert "there is no entry" in _refused(anna, "/access/remove", {"prefix": "198.51.100.0/24"}, 404)
 
     def test_relay_for_many_wants_a_second_yes(self, console: Served, anna: Browser) -> None:
-        form = {"form": "entry", "verb": "allow", "prefix": "198.51.0.0/16", "detection": "yes", "relay": "yes", "note": ""}
+        form = {"form": "entry", "verb": "allow", "prefix": "203.1.0.0/16", "detection": "yes", "relay": "yes", "note": ""}
         assert "Relay deserves care" in shown(anna.get("/access"))
         text = _refused(anna, "/access", form)
         assert "wider than a /24" in text
-        assert 'value="198.51.0.0/16"' in text
+        assert 'value="203.1.0.0/16"' in text
         assert "is on the allow list" in _follow(anna, "/access", form | {"confirm_relay": "yes"})
 
     def test_a_box_that_is_not_ticked_is_off(self, console: Served, anna: Browser) -> None:

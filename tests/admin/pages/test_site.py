@@ -12,7 +12,7 @@ from gatepost.admin.desk import Who
 from gatepost.admin.pages.site import DEEDS, VIEWS
 from tests.admin.consoles import PASSWORD, Browser, Served, served, shown
 
-SOMETHING = {"name": "dos", "preset": "strict"}
+SOMETHING = {"name": "dos", "preset": "strict", "number": "1"}
 
 
 @pytest.fixture(scope="module")
