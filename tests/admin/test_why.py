@@ -110,7 +110,7 @@ def test_list_entries_grace_and_who_lifted_it(made: Bench) -> None:
     assert found.grace_until == START + HOUR
     assert [line.entry.note for line in found.entries] == ["a customer"]
     assert [(line.who, line.action) for line in found.audits] == [("anna", "unblock")]
-    assert all(each.verdict == "allow" for each in found.answers)
+    assert all(each.verdict == ("no leave" if each.stage == "relay" else "allow") for each in found.answers)
     assert asked(made, "203.0.113.0/28").entries[0].entry.prefix == "203.0.113.0/24"
 
 

@@ -40,13 +40,17 @@ class Fill(Struct, frozen=True, kw_only=True):
     mode: str
 
 
+LOGIN_STAGES: tuple[QuestionStage, ...] = ("connect", "login")
+"""Nobody hands messages in by the other protocols."""
+
+
 class Answered(Struct, frozen=True, kw_only=True):
     """What would be answered now."""
 
     protocol: str
     stage: QuestionStage
     verdict: str
-    """allow, delay or refuse."""
+    """allow, delay or refuse; at stage relay ``no leave`` where no entry with the relay box covers it: then the server's own rules decide."""
     reason: str = ""
     """The rule, ``denied``, ``administrator``, or the allow entry that says so."""
 
@@ -218,10 +222,11 @@ def _answers(desk: Desk, subject: Subject, now: int) -> list[Answered]:
     first = Client(str(network(client or net).network_address))
     found = []
     for protocol in PROTOCOLS:
-        for stage in QUESTION_STAGES:
+        for stage in QUESTION_STAGES if protocol == "smtp" else LOGIN_STAGES:
             verdict = desk.guard.judge(Question(now, first, protocol, stage, account))
             if isinstance(verdict, Allow):
-                said = Answered(protocol=protocol, stage=stage, verdict="allow", reason=str(verdict.entry or ""))
+                word = "no leave" if stage == "relay" and not verdict.grants_relay else "allow"
+                said = Answered(protocol=protocol, stage=stage, verdict=word, reason=str(verdict.entry or ""))
             elif isinstance(verdict, Delay):
                 said = Answered(protocol=protocol, stage=stage, verdict="delay", reason=verdict.decision.rule)
             else:

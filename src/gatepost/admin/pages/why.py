@@ -42,6 +42,9 @@ def _verdicts(found: Why | None) -> dict[str, list[tuple[str, str, str]]]:
     table: dict[str, list[tuple[str, str, str]]] = {}
     for each in found.answers if found else ():
         table.setdefault(each.protocol, []).append((each.stage, each.verdict, each.reason))
+    most = max(map(len, table.values()), default=0)
+    for row in table.values():
+        row += [("", "none", "")] * (most - len(row))
     return table
 
 
