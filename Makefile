@@ -4,7 +4,7 @@ STAGE = @sh packaging/stage.sh
 PYTEST = $(BIN)/pytest
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test setup-servers run test test-fast test-unit test-servers test-browser lint types laws bench lock clean
+.PHONY: help setup setup-test setup-servers run test test-fast test-unit test-servers test-browser test-fuzz lint types laws bench lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -15,7 +15,7 @@ setup: ## make .venv/bin/gatepost
 run: setup ## set up, and show a guard at work: gatepost demo
 	@$(BIN)/gatepost demo
 
-test: lint types laws test-unit test-servers test-browser ## set up, and run everything
+test: lint types laws test-unit test-servers test-browser test-fuzz ## set up, and run everything
 
 test-fast: setup-test ## the inner loop: unit tests, up to the first failure
 	@$(PYTEST) -x -q -m "not servers and not browser" --ignore tests/laws
@@ -28,6 +28,9 @@ test-servers: setup-test setup-servers ## tests against the real mail servers
 
 test-browser: setup-test setup-servers ## the console, used by a real browser
 	$(STAGE) browser $(PYTEST) -m browser
+
+test-fuzz: setup-test ## every codec, fed what reaches new branches
+	$(STAGE) fuzz $(BIN)/python bench/fuzz.py
 
 lint: setup-test ## ruff
 	$(STAGE) lint $(BIN)/ruff check
