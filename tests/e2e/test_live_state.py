@@ -22,6 +22,7 @@ from tests.e2e.campaign import ALICE, Place
 from tests.e2e.live import FOLLOWED, LOG, ROOT, Live, gets, knock, machine, rotate
 from tests.e2e.net import wait_until
 
+UNIT = ROOT / "packaging" / "gatepost.service"
 HUMBLE = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=+net_admin", "--ambient-caps=+net_admin"]
 HUMBLE += ["--bounding-set=-all,+net_admin"]
 """How systemd starts it: an ordinary user with one capability."""
@@ -379,9 +380,47 @@ def test_the_service_manager_is_told(place: Place, other: Start) -> None:
             heard.append(manager.recv(1000).decode())
 
 
+def _allowed_by_the_unit() -> set[str]:
+    """The system calls that the unit allows, as systemd knows its groups."""
+    allowed: set[str] = set()
+    for line in UNIT.read_text("utf-8").splitlines():
+        name, _, value = line.partition("=")
+        if name == "SystemCallFilter":
+            named = set().union(*(_calls(each) for each in value.removeprefix("~").split()))
+            allowed = allowed - named if value.startswith("~") else allowed | named
+    return allowed
+
+
+def _calls(name: str) -> set[str]:
+    if not name.startswith("@"):
+        return {name}
+    told = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True).stdout
+    members = [line.strip() for line in told.splitlines()[1:]]
+    return set().union(*(_calls(each) for each in members if each and not each.startswith("#")))
+
+
+def test_all_that_it_calls_is_what_the_unit_allows(place: Place, other: Start) -> None:
+    """A filter that is too tight shows under systemd alone, and there it ends the daemon: so its calls are written down, helper and keeper too."""
+    guard, here, source = other("called"), machine(place), "203.0.113.68"
+    for folder in (guard.state, str(Path(guard.socket).parent)):
+        here.run("mkdir", "-p", folder)
+        here.run("chown", "nobody", folder)
+    calls = f"{guard.state}/calls"
+    guard.prefix = [*HUMBLE, "strace", "-D", "-f", "-qq", "-o", calls]
+    guard.start()
+    guard.rules(dos=(5, "60s", "60s"))
+    hold_by_rule(guard, place, source)
+    gets(place.at(source), 110, "silence")
+    wait_until(lambda: guard.status()["history"] is not None, 30, "the keeper is at work")
+    assert guard.stop() == 0
+    called = set(re.findall(r"^\d+ +(?:<\.\.\. )?([a-z][a-z0-9_]*)", here.path(calls).read_text("ascii", "replace"), re.MULTILINE))
+    assert {"capset", "setpriority", "sendmsg"} <= called, "the helper and the keeper were seen too"
+    assert called - _allowed_by_the_unit() == set()
+
+
 def test_the_unit_leaves_little_to_an_attacker() -> None:
     told = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(ROOT / "packaging" / "gatepost.service")],
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(UNIT)],
         capture_output=True,
         text=True,
         check=False,

@@ -250,7 +250,7 @@ def _asked(name: str, inlet: AskedInlet) -> Source:
         requests=state.requests,
         refusals=state.refusals,
         connections=state.connections,
-        asked=state.last,
+        asked=state.last or {"questions": 0},
     )
 
 

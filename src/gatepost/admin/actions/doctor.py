@@ -49,7 +49,12 @@ CURES_OF_DROPS = {
 """What ends that an inlet drops something, by the reason."""
 
 
-CURES_OF_SILENCE = {"postfix_policy": "gatepost setup postfix shows the lines that have Postfix ask; then postfix reload, and a message through it"}
+CURES_OF_SILENCE = {
+    "postfix_policy": "gatepost setup postfix shows the lines that have Postfix ask; then postfix reload, and a message through it",
+    "dovecot_policy": "gatepost setup dovecot shows the lines that have Dovecot ask; then doveadm reload, and a log-in",
+    "milter": "docs/milter.md has the lines for main.cf and sendmail.mc; then a reload, and a message through it",
+    "exim": "gatepost setup exim shows the lines that have Exim ask; then a reload, and a connection",
+}
 """What has a mail server ask, by the inlet."""
 
 
