@@ -9,9 +9,7 @@ import asyncio
 import contextlib
 import os
 import re
-import resource
 import socket
-import stat
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +17,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated
 
 from msgspec import Meta, Struct
+
+from gatepost.inlets.sockets import connections, tcp_socket, unix_socket
 
 TICK = 1.0
 """Seconds between two looks at the connections."""
@@ -157,7 +157,7 @@ class Door:
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             self.problem = ""
-            self._most = min(self.settings.connections, _files(self.settings.connections + SPARE_FILES) - SPARE_FILES)
+            self._most = connections(self.settings.connections, SPARE_FILES)
             self.port = 0 if self.settings.is_unix else sock.getsockname()[1]
             server = await loop.create_server(lambda: self._connection(self), sock=sock, backlog=BACKLOG)
             try:
@@ -214,41 +214,6 @@ def endpoint(text: str) -> tuple[str, int]:
     return str(ip_address(found[1] or found[2])), int(found[3])
 
 
-def _files(wanted: int) -> int:
-    """File descriptors that this process may have; more are asked for where that is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
 def _open(settings: AskedSettings) -> socket.socket:
     """The listening socket. Raises OSError."""
-    if settings.is_unix:
-        return _unix(settings)
-    host, port = endpoint(settings.listen)
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _unix(settings: AskedSettings) -> socket.socket:
-    """A socket at a path; one that was left behind is replaced."""
-    path = settings.listen
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(path)
-        os.chmod(path, int(settings.mode, 8))
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    return unix_socket(settings.listen, int(settings.mode, 8)) if settings.is_unix else tcp_socket(*endpoint(settings.listen))

@@ -11,10 +11,8 @@ import asyncio
 import contextlib
 import os
 import re
-import resource
 import secrets
 import socket
-import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
@@ -27,6 +25,7 @@ from gatepost.core.decisions import Allow, Question, Refuse
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, Refused
 from gatepost.core.subjects import Client, client
 from gatepost.inlets.dovecot_policy_http import Doorman, Key, Reply
+from gatepost.inlets.sockets import connections, tcp_socket, unix_socket
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.dovecot_policy import ALLOWED, OK, Asked, Listed, answer, failure, read, read_entry
 
@@ -192,7 +191,7 @@ class DovecotPolicyInlet:
             guard.report((), SECRETS, key)
         self.answers = Answers(guard, now, account, deeds, inlet=self.name, host=host, key=key)
         self.answers.hosts = settings.hosts
-        self.doorman = Doorman(self.answers, Key(settings.key), _most(settings.connections))
+        self.doorman = Doorman(self.answers, Key(settings.key), connections(settings.connections, SPARE_FILES))
         self.port = 0
         """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
         self._problem = ""
@@ -266,42 +265,8 @@ def endpoint(text: str) -> tuple[str, int]:
     return str(ip_address(found[1] or found[2])), int(found[3])
 
 
-def _most(wanted: int) -> int:
-    """How many connections there may be: the limit of open files is raised as far as this process may, and bounds them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = wanted + SPARE_FILES
-    if soft < need:
-        soft = min(need, hard)
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(wanted, soft - SPARE_FILES))
-
-
 def _open(settings: DovecotPolicySettings) -> socket.socket:
     """The socket that it listens on. Raises OSError."""
     if settings.listen.startswith("/"):
-        return _unix(settings.listen, int(settings.mode, 8))
-    host, port = endpoint(settings.listen)
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _unix(path: str, mode: int) -> socket.socket:
-    """A socket at a path; one that was left behind is replaced. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(path)
-        os.chmod(path, mode)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+        return unix_socket(settings.listen, int(settings.mode, 8))
+    return tcp_socket(*endpoint(settings.listen))

@@ -9,9 +9,7 @@ import asyncio
 import contextlib
 import os
 import re
-import resource
 import socket
-import stat
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +20,7 @@ from msgspec import Meta, Struct
 
 from gatepost.core.subjects import address
 from gatepost.inlets.postfix_policy_answers import Answers
+from gatepost.inlets.sockets import connections, tcp_socket, unix_socket
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.postfix_policy import Requests
 
@@ -172,17 +171,10 @@ class PostfixPolicyInlet:
     def _open(self) -> socket.socket:
         """The socket. Raises OSError."""
         settings = self.settings
-        self._most = min(settings.connections, _files(settings.connections + SPARE_FILES) - SPARE_FILES)
+        self._most = connections(settings.connections, SPARE_FILES)
         if settings.listen.startswith("/"):
-            return _unix(settings.listen, int(settings.mode, 8))
-        host, port = endpoint(settings.listen)
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((host, port))
-        except OSError:
-            sock.close()
-            raise
+            return unix_socket(settings.listen, int(settings.mode, 8))
+        sock = tcp_socket(*endpoint(settings.listen))
         self.port = sock.getsockname()[1]
         return sock
 
@@ -293,27 +285,3 @@ class _Connection(asyncio.Protocol):
             self._inlet.ended[reason] += 1
         if self._transport is not None:
             self._transport.abort()
-
-
-def _files(wanted: int) -> int:
-    """File descriptors that this process may have; more are asked for where that is allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def _unix(path: str, mode: int) -> socket.socket:
-    """A socket at a path; one that was left behind is replaced. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(path)
-        os.chmod(path, mode)
-    except OSError:
-        sock.close()
-        raise
-    return sock

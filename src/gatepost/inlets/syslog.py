@@ -12,7 +12,6 @@ import os
 import re
 import socket
 import ssl
-import stat
 import time
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
@@ -21,6 +20,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from gatepost.inlets.sockets import tcp_socket, unix_socket
 from gatepost.inlets.syslog_datagrams import Datagrams
 from gatepost.inlets.syslog_senders import Senders
 from gatepost.inlets.syslog_streams import Streams
@@ -187,23 +187,13 @@ class SyslogInlet:
         """The socket. Raises OSError."""
         settings = self.settings
         if settings.transport == "unix":
-            return _unix(settings.listen, int(settings.mode, 8))
+            return unix_socket(settings.listen, int(settings.mode, 8), socket.SOCK_DGRAM)
         if settings.transport == "tls":
             self._tls = _context(settings)
-        host, port = endpoint(settings.listen)
-        kind = socket.SOCK_DGRAM if settings.transport == "udp" else socket.SOCK_STREAM
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
-        try:
-            if kind == socket.SOCK_STREAM:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if sock.family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            sock.bind((host, port))
-            if kind == socket.SOCK_STREAM:
-                sock.listen(BACKLOG)
-        except OSError:
-            sock.close()
-            raise
+        stream = settings.transport != "udp"
+        sock = tcp_socket(*endpoint(settings.listen), socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
+        if stream:
+            sock.listen(BACKLOG)
         sock.setblocking(False)
         self.port = sock.getsockname()[1]
         return sock
@@ -282,18 +272,3 @@ def _context(settings: SyslogSettings) -> ssl.SSLContext:
             raise OSError(f"{settings.client_ca}: {wrong}") from None
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _unix(path: str, mode: int) -> socket.socket:
-    """A datagram socket at a path; one that was left behind is replaced. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        sock.bind(path)
-        os.chmod(path, mode)
-    except OSError:
-        sock.close()
-        raise
-    return sock
