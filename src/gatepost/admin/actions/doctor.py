@@ -47,7 +47,10 @@ CURES_OF_DROPS = {
 """What ends that an inlet drops something, by the reason."""
 
 
-CURES_OF_SILENCE = {"postfix_policy": "gatepost setup postfix shows the lines that have Postfix ask; then postfix reload, and a message through it"}
+CURES_OF_SILENCE = {
+    "postfix_policy": "gatepost setup postfix shows the lines that have Postfix ask; then postfix reload, and a message through it",
+    "dovecot_policy": "gatepost setup dovecot shows the lines that have Dovecot ask; then doveadm reload, and a log-in",
+}
 """What has a mail server ask, by the inlet."""
 
 
