@@ -259,6 +259,23 @@ def test_without_us_log_ins_go_on(place: Place, guard: Live, how: str) -> None:
     assert logs_in(friend)
 
 
+def test_what_fails_while_we_hang_counts_once(place: Place, guard: Live) -> None:
+    rule(guard)
+    client = place.at("192.0.2.24")
+    fail(guard, wrong(client, 1))
+    guard.tell(signal.SIGSTOP)
+    try:
+        together(wrong(client, 2, guess="hung"))
+    finally:
+        guard.go_on()
+    guard.quiet()
+    fail(guard, wrong(client, N - 4, guess="after"))
+    guard.quiet()
+    assert guard.blocks() == set(), "one before, two meanwhile, one after"
+    fail(guard, wrong(client, 1, guess="last"))
+    guard.becomes({("guesses", "imap", client.source)})
+
+
 def test_dovecot_24_asks_from_another_host_and_tells_why(place: Place, guard: Live, world: net.World) -> None:
     _need("trixie")
     rule(guard)

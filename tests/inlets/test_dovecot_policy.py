@@ -111,6 +111,8 @@ class Place:
         await asyncio.sleep(0.05)
         if about.prefix == "192.0.2.1":
             raise ValueError("prefix: not that one")
+        if about.prefix == "192.0.2.2":
+            raise RuntimeError("a fault of ours")
         return b'{"status":"ok"}'
 
     def inlet(self, **settings: Any) -> DovecotPolicyInlet:
@@ -314,6 +316,18 @@ def test_a_deed_that_cannot_be_read_is_not_done(place: Place) -> None:
 
     place.run(doing)
     assert place.done == []
+
+
+def test_a_deed_that_breaks_leaves_nobody_waiting(place: Place) -> None:
+    async def doing(made: DovecotPolicyInlet, dovecot: Dovecot) -> None:
+        other = await connect(made)
+        other.send("reset", {"ip": "192.0.2.2"})
+        assert await other.closed() == b""
+        other.close()
+        assert made.state().connections == 1
+        assert await dovecot.status() == 0
+
+    place.run(doing)
 
 
 # --- who may ask

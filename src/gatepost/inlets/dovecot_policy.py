@@ -102,7 +102,8 @@ class Answers:
         self._inlet, self._host, self._key = inlet, host, key
         self.hosts: tuple[str, ...] = ()
         self.requests = self.facts = self.refusals = self.delays = 0
-        self.last: dict[str, int] = {}
+        self.last = {"allow": 0, "report": 0}
+        """When each command came last."""
         self.dropped: Counter[str] = Counter()
 
     def now(self, command: str, body: bytes, peer: str) -> Reply | None:

@@ -269,7 +269,11 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self, deed: Awaitable[Reply], keep: bool) -> None:
         """Answers when a deed is done, and then what came behind it."""
-        reply = await deed
+        try:
+            reply = await deed
+        except BaseException:
+            self.abort()  # whatever went wrong, the client must not wait for ever
+            raise
         self._busy = None
         self._write(reply, keep)
         while self._queue:
