@@ -98,9 +98,9 @@ async def policy(told: Callable[[int], None], log: str) -> None:
             await reader.catch_up()
             group.create_task(reader.run())
         group.create_task(inlet.run())
-        while not inlet.port:
+        while not inlet.listener.port:
             await asyncio.sleep(0.01)
-        told(inlet.port)
+        told(inlet.listener.port)
         while log:
             await asyncio.sleep(1)
             print(f"    log: {reader.state().lines:,} lines read", file=sys.stderr)

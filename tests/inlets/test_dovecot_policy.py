@@ -96,7 +96,7 @@ async def connect(made: DovecotPolicyInlet) -> Dovecot:
         await asyncio.sleep(0.01)
     if made.settings.listen.startswith("/"):
         return Dovecot(*await asyncio.open_unix_connection(made.settings.listen))
-    return Dovecot(*await asyncio.open_connection("127.0.0.1", made.port))
+    return Dovecot(*await asyncio.open_connection("127.0.0.1", made.listener.port))
 
 
 class Place:
@@ -380,7 +380,7 @@ def test_settings_that_are_refused(settings: dict[str, Any]) -> None:
 
 
 def test_a_port_that_is_taken_is_told_and_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatepost.inlets.dovecot_policy.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("gatepost.inlets.listener.FIRST_PAUSE", 0.05)
     taken = socket.create_server(("127.0.0.1", 0))
     made = place.inlet(listen=f"127.0.0.1:{taken.getsockname()[1]}")
 
@@ -552,7 +552,7 @@ def test_five_thousand_connections(place: Place) -> None:
         for _ in range(many):
             sock = socket.socket()
             sock.setblocking(False)
-            await loop.sock_connect(sock, ("127.0.0.1", made.port))
+            await loop.sock_connect(sock, ("127.0.0.1", made.listener.port))
             socks.append(sock)
         request = f"GET /?command=ping HTTP/1.1\r\nX-API-Key: {KEY}\r\n\r\n".encode()
         answered = 0

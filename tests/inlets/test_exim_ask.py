@@ -155,7 +155,7 @@ def test_bad_questions_end_their_connection_alone(sent: bytes, why: str) -> None
 
 def test_slow_ones_are_ended_while_many_others_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked, "HALF", 1.0)
-    monkeypatch.setattr(asked, "TICK", 0.1)
+    monkeypatch.setattr("gatepost.inlets.listener.TICK", 0.1)
     guard = Made()
     guard.engine.set_rules(())
     inlet = made(guard)

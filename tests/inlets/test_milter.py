@@ -273,7 +273,7 @@ def test_garbage_ends_its_connection_alone(sent: bytes, why: str) -> None:
 
 def test_half_a_packet_and_silence_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked, "HALF", 0.5)
-    monkeypatch.setattr(asked, "TICK", 0.1)
+    monkeypatch.setattr("gatepost.inlets.listener.TICK", 0.1)
     guard = Made()
     inlet = made(guard)
 

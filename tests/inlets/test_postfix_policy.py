@@ -100,7 +100,7 @@ def asked(made: Bench, doing: Doing, **settings: Any) -> PostfixPolicyInlet:
         if inlet.settings.listen.startswith("/"):
             peers.append(Peer(inlet, *await asyncio.open_unix_connection(inlet.settings.listen)))
         else:
-            peers.append(Peer(inlet, *await asyncio.open_connection("127.0.0.1", inlet.port)))
+            peers.append(Peer(inlet, *await asyncio.open_connection("127.0.0.1", inlet.listener.port)))
         return peers[-1]
 
     async def work() -> None:
@@ -352,7 +352,7 @@ class TestPeers:
 
     def test_slow_peers_are_ended_and_kept_ones_are_not(self, made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(postfix_policy, "HALF", 0.3)
-        monkeypatch.setattr(postfix_policy, "TICK", 0.05)
+        monkeypatch.setattr("gatepost.inlets.listener.TICK", 0.05)
 
         async def doing(inlet: PostfixPolicyInlet, connect: Callable[[], Coroutine[Any, Any, Peer]]) -> None:
             kept, silent, slow = await connect(), await connect(), await connect()
@@ -376,10 +376,10 @@ class TestPeers:
 
     def test_who_asks_and_does_not_read_is_ended(self, made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(postfix_policy, "HALF", 0.5)
-        monkeypatch.setattr(postfix_policy, "TICK", 0.05)
+        monkeypatch.setattr("gatepost.inlets.listener.TICK", 0.05)
 
         async def doing(inlet: PostfixPolicyInlet, connect: Callable[[], Coroutine[Any, Any, Peer]]) -> None:
-            with socket.create_connection(("127.0.0.1", inlet.port)) as sock:
+            with socket.create_connection(("127.0.0.1", inlet.listener.port)) as sock:
                 sock.setblocking(False)
                 short = b"request=smtpd_access_policy\n\n" * 1_000
                 loop = asyncio.get_running_loop()
@@ -428,7 +428,7 @@ class TestListening:
         assert not path.exists()
 
     def test_a_port_that_is_taken_is_told_and_tried_again(self, made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(postfix_policy, "FIRST_PAUSE", 0.05)
+        monkeypatch.setattr("gatepost.inlets.listener.FIRST_PAUSE", 0.05)
         with socket.create_server(("127.0.0.1", 0)) as taken:
             inlet = PostfixPolicyInlet(
                 PostfixPolicySettings(listen=f"127.0.0.1:{taken.getsockname()[1]}"), made.guard, made.now, lambda name: name, "mx"

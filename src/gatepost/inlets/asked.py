@@ -6,10 +6,6 @@ connection's, a class made for it.
 """
 
 import asyncio
-import contextlib
-import os
-import re
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,18 +14,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from gatepost.inlets.sockets import connections, tcp_socket, unix_socket
+from gatepost.inlets.listener import SPARE_FILES, Listener, check_listen
+from gatepost.inlets.sockets import connections
 
-TICK = 1.0
-"""Seconds between two looks at the connections."""
 HALF = 10.0
 """Seconds within which a request that has begun must end."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds until a listener that could not open is tried again."""
-BACKLOG = 1024
-SPARE_FILES = 256
-"""File descriptors that connections leave to everything else."""
-_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})")
 
 
 class AskedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,11 +37,7 @@ class AskedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         """Raises ValueError where the fields do not fit each other."""
-        if self.is_unix:
-            if len(os.fsencode(self.listen)) > 107:
-                raise ValueError("listen: the path of a unix socket has 107 bytes at most")
-            return
-        endpoint(self.listen)
+        check_listen(self.listen)
         for each in self.askers:
             try:
                 ip_network(each)
@@ -129,44 +114,24 @@ class Asked(asyncio.Protocol):
             self.transport.abort()
 
 
-class Door:
+class Door(Listener):
     """A listener, and the connections that came through it."""
 
     def __init__(self, settings: AskedSettings, connection: Callable[["Door"], Asked]) -> None:
+        super().__init__(settings.listen, settings.mode, lambda: connection(self), self._sweep)
         self.settings = settings
         self.open: set[Asked] = set()
         self.dropped: Counter[str] = Counter()
-        self.problem = ""
-        self.listening = False
-        self.port = 0
-        """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
-        self._connection = connection
-        self._most = settings.connections
+        self._most = connections(settings.connections, SPARE_FILES)
         self._askers = [ip_network(each) for each in settings.askers]
 
     async def run(self) -> None:
-        """Listens until it is cancelled; what cannot open is tried again."""
-        pause = FIRST_PAUSE
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                sock = _open(self.settings)
-            except OSError as wrong:
-                self.problem = f"cannot listen on {self.settings.listen}: {wrong}; trying again"
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                continue
-            self.problem = ""
-            self._most = connections(self.settings.connections, SPARE_FILES)
-            self.port = 0 if self.settings.is_unix else sock.getsockname()[1]
-            server = await loop.create_server(lambda: self._connection(self), sock=sock, backlog=BACKLOG)
-            try:
-                self.listening = True
-                while True:
-                    await asyncio.sleep(TICK)
-                    self._sweep()
-            finally:
-                self._close(server)
+        """Listens until it is cancelled; then the connections end."""
+        try:
+            await super().run()
+        finally:
+            for each in list(self.open):
+                each.end()
 
     def refusal(self, connection: Asked) -> str:
         """Takes a connection, or says why not."""
@@ -186,15 +151,6 @@ class Door:
             elif now - each.heard > each.idle:
                 each.end("idle")
 
-    def _close(self, server: asyncio.Server) -> None:
-        self.listening = False
-        server.close()
-        for each in list(self.open):
-            each.end()
-        if self.settings.is_unix:
-            with contextlib.suppress(OSError):
-                os.unlink(self.settings.listen)
-
 
 def _in(transport: asyncio.Transport | None, networks: list[IPv4Network | IPv6Network]) -> bool:
     """Whether the other end of a TCP connection lies in one of the networks."""
@@ -204,16 +160,3 @@ def _in(transport: asyncio.Transport | None, networks: list[IPv4Network | IPv6Ne
     found = ip_address(peer[0].partition("%")[0])
     found = getattr(found, "ipv4_mapped", None) or found
     return any(found in each for each in networks)
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """Address and port. Raises ValueError."""
-    found = _HOST_PORT.fullmatch(text)
-    if found is None or int(found[3]) > 65_535:
-        raise ValueError(f"listen: {text!r} is no address and port, and no path; write 127.0.0.1:8094, [::1]:8094 or /run/gatepost/NAME")
-    return str(ip_address(found[1] or found[2])), int(found[3])
-
-
-def _open(settings: AskedSettings) -> socket.socket:
-    """The listening socket. Raises OSError."""
-    return unix_socket(settings.listen, int(settings.mode, 8)) if settings.is_unix else tcp_socket(*endpoint(settings.listen))

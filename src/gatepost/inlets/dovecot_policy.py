@@ -7,16 +7,10 @@ understands. Limits: Dovecot 2.3 does not say why a log-in failed; what it does 
 Dovecot's manual, "Authentication policy"; the rest of weakforced's API is handed in as ``deeds``.
 """
 
-import asyncio
-import contextlib
-import os
-import re
 import secrets
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
-from ipaddress import ip_address
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -25,7 +19,8 @@ from gatepost.core.decisions import Allow, Question, Refuse
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, Refused
 from gatepost.core.subjects import Client, client
 from gatepost.inlets.dovecot_policy_http import Doorman, Key, Reply
-from gatepost.inlets.sockets import connections, tcp_socket, unix_socket
+from gatepost.inlets.listener import SPARE_FILES, Listener, check_listen
+from gatepost.inlets.sockets import connections
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.dovecot_policy import ALLOWED, OK, Asked, Listed, answer, failure, read, read_entry
 
@@ -33,15 +28,7 @@ KINDS = (AuthFailed, AuthSucceeded)
 """What it is the witness for."""
 DEEDS = ("reset", "addBLEntry", "delBLEntry", "addWLEntry", "delWLEntry", "getBL", "getWL")
 """The commands of weakforced's API that are handed on; ``ping`` needs nobody."""
-TICK = 1.0
-"""Seconds between two looks at slow connections."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds until a listener that could not open is tried again."""
-BACKLOG = 1024
-SPARE_FILES = 256
-"""File descriptors that connections leave to everything else."""
 KEY_SIZE = 16
-_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})")
 
 Deeds = Callable[[str, Listed, str], Awaitable[bytes]]
 """Does what a command of weakforced's API asks for: the command, what it is about, and the address that asks. Returns the body of the answer; raises
@@ -62,12 +49,8 @@ class DovecotPolicySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         """Raises ValueError where the fields do not fit each other."""
-        if self.listen.startswith("/"):
-            if len(os.fsencode(self.listen)) > 107:
-                raise ValueError("listen: a socket's path has 107 bytes at most")
-            return
-        endpoint(self.listen)
-        if len(self.key) < KEY_SIZE:
+        check_listen(self.listen)
+        if not self.listen.startswith("/") and len(self.key) < KEY_SIZE:
             raise ValueError(f"key: a listener on TCP needs one of {KEY_SIZE} characters or more; gatepost setup dovecot makes one")
 
     @property
@@ -193,56 +176,28 @@ class DovecotPolicyInlet:
         self.answers = Answers(guard, now, account, deeds, inlet=self.name, host=host, key=key)
         self.answers.hosts = settings.hosts
         self.doorman = Doorman(self.answers, Key(settings.key), connections(settings.connections, SPARE_FILES))
-        self.port = 0
-        """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
-        self._problem = ""
-        self._server: asyncio.Server | None = None
+        self.listener = Listener(settings.listen, settings.mode, self.doorman, self.doorman.sweep)
 
     async def catch_up(self) -> None:
         """There is nothing to catch up with: Dovecot goes on without us, and its log tells of it."""
 
     async def run(self) -> None:
-        """Listens until it is cancelled; a listener that cannot open is tried again."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                sock = _open(self.settings)
-            except OSError as wrong:
-                self._problem = f"cannot listen: {wrong}; trying again"
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                continue
-            self._problem = ""
-            await self._serve(sock)
-
-    async def _serve(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        made = await create(self.doorman, sock=sock, backlog=BACKLOG)
-        self._server = made
-        self.port = 0 if sock.family == socket.AF_UNIX else sock.getsockname()[1]
+        """Answers until it is cancelled."""
         try:
-            while True:
-                await asyncio.sleep(TICK)
-                self.doorman.sweep()
+            await self.listener.run()
         finally:
-            self._server = None
-            made.close()
             self.doorman.close()
-            if sock.family == socket.AF_UNIX:
-                with contextlib.suppress(OSError):
-                    os.unlink(self.settings.listen)
             self._guard.stopped(self.name)
 
     def state(self) -> DovecotPolicyState:
         """How it is doing."""
         answers, doorman = self.answers, self.doorman
         dropped = answers.dropped + doorman.dropped
-        problem = self._problem
+        problem = self.listener.problem
         if not problem and doorman.dropped["wrong key"]:
             problem = "somebody asks with a wrong API key, and gets no answer: is it the same in Dovecot's auth_policy_server_api_header?"
         return DovecotPolicyState(
-            listening=self._server is not None,
+            listening=self.listener.listening,
             problem=problem,
             connections=len(doorman.open),
             requests=answers.requests,
@@ -256,18 +211,3 @@ class DovecotPolicyInlet:
 
 SECRETS = "dovecot_policy"
 """Under which name the key of the secrets' hashes is stored, among the inlets' cursors: it is this installation's, and outlives restarts."""
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """Address and port. Raises ValueError."""
-    found = _HOST_PORT.fullmatch(text)
-    if found is None or int(found[3]) > 65_535:
-        raise ValueError(f"listen: {text!r} is no address and port, nor a path; write 127.0.0.1:4001, [::1]:4001 or /run/gatepost/dovecot")
-    return str(ip_address(found[1] or found[2])), int(found[3])
-
-
-def _open(settings: DovecotPolicySettings) -> socket.socket:
-    """The socket that it listens on. Raises OSError."""
-    if settings.listen.startswith("/"):
-        return unix_socket(settings.listen, int(settings.mode, 8))
-    return tcp_socket(*endpoint(settings.listen))

@@ -6,34 +6,23 @@ us Postfix goes on as its own ``default_action`` says (`gatepost setup postfix`)
 """
 
 import asyncio
-import contextlib
-import os
-import re
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal, cast
 
 from msgspec import Meta, Struct
 
 from gatepost.core.subjects import address
+from gatepost.inlets.listener import SPARE_FILES, Listener, check_listen
 from gatepost.inlets.postfix_policy_answers import Answers
-from gatepost.inlets.sockets import connections, tcp_socket, unix_socket
+from gatepost.inlets.sockets import connections
 from gatepost.pipeline.guard import Guard
 from gatepost.wire.postfix_policy import Requests
 
-TICK = 1.0
-"""Seconds between two looks at slow connections."""
 HALF = 10.0
 """Seconds within which a request that has begun must end, and a new connection must ask."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds until a listener that could not open is tried again."""
-BACKLOG = 1024
-SPARE_FILES = 256
-"""File descriptors that connections leave to everything else."""
-_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15})):([0-9]{1,5})")
 
 Context = Literal["", "access", "relay", "data"]
 
@@ -64,11 +53,7 @@ class PostfixPolicySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         """Raises ValueError where a field says nothing."""
-        if self.listen.startswith("/"):
-            if len(os.fsencode(self.listen)) > 107:
-                raise ValueError("listen: a socket's path has 107 bytes at most")
-        else:
-            endpoint(self.listen)
+        check_listen(self.listen)
         for each in self.askers:
             try:
                 ip_network(each)
@@ -79,14 +64,6 @@ class PostfixPolicySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def name(self) -> str:
         """How it is told apart from others."""
         return f"postfix_policy:{self.listen}"
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """Address and port. Raises ValueError."""
-    found = _HOST_PORT.fullmatch(text)
-    if found is None or int(found[3]) > 65_535:
-        raise ValueError(f"listen: {text!r} is no address and port, nor a path; write 127.0.0.1:8094, [::1]:8094 or /run/gatepost/postfix")
-    return str(ip_address(found[1] or found[2])), int(found[3])
 
 
 class PostfixPolicyState(Struct, kw_only=True):
@@ -125,38 +102,30 @@ class PostfixPolicyInlet:
             delay=settings.delay_s,
             delays=settings.delays,
         )
-        self.port = 0
-        """The port that it listens on, while it does: the kernel's choice where 0 was asked for."""
+        self.listener = Listener(settings.listen, settings.mode, lambda: _Connection(self), self._sweep)
         self.open: set[_Connection] = set()
         self.ended: Counter[str] = Counter()
         self._askers: list[IPv4Network | IPv6Network] = [ip_network(each) for each in settings.askers]
-        self._most = settings.connections
-        self._listening = False
-        self._problem = ""
+        self._most = connections(settings.connections, SPARE_FILES)
 
     async def catch_up(self) -> None:
         """There is nothing to catch up with: what was not asked here was let pass."""
 
     async def run(self) -> None:
-        """Listens until it is cancelled; a listener that cannot open is tried again."""
-        pause = FIRST_PAUSE
+        """Answers until it is cancelled."""
         try:
-            while True:
-                try:
-                    await self._serve(self._open())
-                except OSError as wrong:
-                    self._problem = f"cannot listen: {wrong}; trying again"
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+            await self.listener.run()
         finally:
+            for each in list(self.open):
+                each.end("")
             self._guard.stopped(self.name)
 
     def state(self) -> PostfixPolicyState:
         """How it is doing."""
         answers = self.answers
         return PostfixPolicyState(
-            listening=self._listening,
-            problem=self._problem,
+            listening=self.listener.listening,
+            problem=self.listener.problem,
             connections=len(self.open),
             requests=answers.requests,
             facts=answers.facts,
@@ -166,41 +135,7 @@ class PostfixPolicyInlet:
             dropped=dict(self.ended) | dict(answers.odd),
         )
 
-    # --- listening
-
-    def _open(self) -> socket.socket:
-        """The socket. Raises OSError."""
-        settings = self.settings
-        self._most = connections(settings.connections, SPARE_FILES)
-        if settings.listen.startswith("/"):
-            return unix_socket(settings.listen, int(settings.mode, 8))
-        sock = tcp_socket(*endpoint(settings.listen))
-        self.port = sock.getsockname()[1]
-        return sock
-
-    async def _serve(self, sock: socket.socket) -> None:
-        """Answers on a socket until it is cancelled. Raises OSError where nobody can listen on it."""
-        loop = asyncio.get_running_loop()
-        path = self.settings.listen
-        serving = loop.create_unix_server if path.startswith("/") else loop.create_server
-        try:
-            server = await serving(lambda: _Connection(self), sock=sock, backlog=BACKLOG)
-        except OSError:
-            sock.close()
-            raise
-        self._listening, self._problem = True, ""
-        try:
-            while True:
-                await asyncio.sleep(TICK)
-                self._sweep()
-        finally:
-            self._listening = False
-            server.close()
-            for each in list(self.open):
-                each.end("")
-            if path.startswith("/"):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+    # --- connections
 
     def _sweep(self) -> None:
         """Ends the connections on which a request does not come to its end."""
