@@ -10,8 +10,8 @@ import re
 from collections import deque
 from typing import Any
 
-from gatepost.wire.sasl import Sasl
-from gatepost.wire.tap import LONGEST_LINE, Ear, Tap, text_of
+from gatepost.wire.sasl import LoginTap, Sasl
+from gatepost.wire.tap import LONGEST_LINE, Ear, text_of
 
 MOST = 65_536
 """Bytes of a command before the log-in, literals included."""
@@ -33,7 +33,7 @@ _CODE = re.compile(rb"\[([A-Za-z-]{1,32})")
 _CAPABILITIES = re.compile(rb"(\* CAPABILITY |\[CAPABILITY )([^\]\r\n]*)", re.IGNORECASE)
 
 
-class ImapTap(Tap):
+class ImapTap(LoginTap):
     """One IMAP session."""
 
     def __init__(self, ear: Ear, *, hello: tuple[bytes, ...] = (), **common: Any) -> None:
@@ -49,9 +49,6 @@ class ImapTap(Tap):
         self._tag = b""
         self._verb = b""
         self._instead = b""
-        self._sasl: Sasl | None = None
-        self._asked = False
-        self._secret = ""
 
     @property
     def midway(self) -> bool:
@@ -184,7 +181,7 @@ class ImapTap(Tap):
         if len(self._command) > 1:
             self._answer(BAD)
             return
-        self._sasl, self._asked, self._secret = Sasl(mechanism), False, ""
+        self._begin(mechanism)
         if initial and not self._may(initial):
             self._answer(LATER)
         else:
@@ -198,15 +195,6 @@ class ImapTap(Tap):
             self._instead = self._tag + LATER
         else:
             self.to_server.append(line)
-
-    def _may(self, response: bytes) -> bool:
-        sasl = self._sasl
-        if sasl is None or not sasl.take(response):
-            return True
-        self._asked = True
-        self._secret = self.ear.hashed(sasl.secret) if sasl.secret else ""
-        sasl.secret = b""
-        return self.ear.login(sasl.account, sasl.mechanism)
 
     # --- the server
 

@@ -8,8 +8,8 @@ not looked at. Limits: messages are not seen.
 from collections import deque
 from typing import Any
 
-from gatepost.wire.sasl import Sasl
-from gatepost.wire.tap import LONGEST_LINE, Ear, Tap, text_of
+from gatepost.wire.sasl import LoginTap, Sasl
+from gatepost.wire.tap import LONGEST_LINE, Ear, text_of
 
 LATER = b"-ERR [SYS/TEMP] Temporary authentication failure\r\n"
 NEEDS_TLS = b"-ERR Encryption is needed before a log-in\r\n"
@@ -20,7 +20,7 @@ NO_GUESS = (b"[SYS/", b"[IN-USE]", b"[LOGIN-DELAY]")
 FORGED = (b"XCLIENT", b"XFORWARD")
 
 
-class Pop3Tap(Tap):
+class Pop3Tap(LoginTap):
     """One POP3 session."""
 
     def __init__(self, ear: Ear, *, hello: tuple[bytes, ...] = (), **common: Any) -> None:
@@ -32,9 +32,6 @@ class Pop3Tap(Tap):
         self._lines: list[bytes] = []
         self._user = ""
         self._instead = b""
-        self._sasl: Sasl | None = None
-        self._asked = False
-        self._secret = ""
 
     @property
     def midway(self) -> bool:
@@ -110,7 +107,7 @@ class Pop3Tap(Tap):
 
     def _auth(self, line: bytes, rest: bytes) -> None:
         mechanism, initial = [*rest.split(None, 1), b"", b""][:2]
-        self._sasl, self._asked, self._secret = Sasl(mechanism), False, ""
+        self._begin(mechanism)
         if initial and not self._may(initial):
             self.to_client.append(LATER)
         else:
@@ -124,15 +121,6 @@ class Pop3Tap(Tap):
             self._instead = LATER
         else:
             self.to_server.append(line)
-
-    def _may(self, response: bytes) -> bool:
-        sasl = self._sasl
-        if sasl is None or not sasl.take(response):
-            return True
-        self._asked = True
-        self._secret = self.ear.hashed(sasl.secret) if sasl.secret else ""
-        sasl.secret = b""
-        return self.ear.login(sasl.account, sasl.mechanism)
 
     # --- the server
 

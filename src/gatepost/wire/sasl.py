@@ -8,8 +8,9 @@ does not know (GSSAPI, NTLM, EXTERNAL) name nobody.
 import binascii
 import re
 from base64 import b64decode
+from typing import Any
 
-from gatepost.wire.tap import text_of
+from gatepost.wire.tap import Ear, Tap, text_of
 
 _USER_OF_OAUTH = re.compile(rb"(?:^|[,\x01])(?:user|a)=([^\x01,]{0,512})")
 _BEARER = re.compile(rb"\x01auth=[Bb]earer ([^\x01]{0,16384})")
@@ -58,6 +59,33 @@ class Sasl:
         elif self._steps == 2:
             self.secret = said
         return self._steps == 2
+
+
+class LoginTap(Tap):
+    """A tap whose clients log in."""
+
+    def __init__(self, ear: Ear, **common: Any) -> None:
+        super().__init__(ear, **common)
+        self._sasl: Sasl | None = None
+        """The log-in under way."""
+        self._asked = False
+        """Whether it was judged."""
+        self._secret = ""
+        """The hash of what proves who it is."""
+
+    def _begin(self, mechanism: bytes) -> None:
+        """An exchange begins."""
+        self._sasl, self._asked, self._secret = Sasl(mechanism), False, ""
+
+    def _may(self, response: bytes) -> bool:
+        """Whether a response of the client's may go on to the server."""
+        sasl = self._sasl
+        if sasl is None or not sasl.take(response):
+            return True
+        self._asked = True
+        self._secret = self.ear.hashed(sasl.secret) if sasl.secret else ""
+        sasl.secret = b""
+        return self.ear.login(sasl.account, sasl.mechanism)
 
 
 def decoded(response: bytes) -> bytes:

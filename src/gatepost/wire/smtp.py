@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from gatepost.core.facts import Stage
-from gatepost.wire.sasl import Sasl
+from gatepost.wire.sasl import LoginTap
 from gatepost.wire.smtp_data import BareNewlines, Body
 from gatepost.wire.smtp_relay import is_local, mailbox
-from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, Tap, text_of
+from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, text_of
 
 NOOP, RSET, CANCEL = b"NOOP\r\n", b"RSET\r\n", b"*\r\n"
 HIDDEN = (b"XCLIENT", b"XFORWARD", b"PIPECONNECT")
@@ -62,7 +62,7 @@ class _Sent(Struct):
     last: bool = True
 
 
-class SmtpTap(Tap):
+class SmtpTap(LoginTap):
     """One SMTP session."""
 
     def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (), **common: Any) -> None:
@@ -76,10 +76,6 @@ class SmtpTap(Tap):
         self._sent: deque[_Sent] = deque([_Sent(b"greeting")])
         self._reply: list[bytes] = []
         self._reply_size = 0
-        self._sasl: Sasl | None = None
-        self._asked = False
-        """Whether the log-in under way was judged."""
-        self._secret = ""
         self._body: Body | None = None
         self._left = 0
         """Octets of a chunk that are still to come (RFC 3030, 2)."""
@@ -222,7 +218,7 @@ class SmtpTap(Tap):
         if self._logins_need_tls and not self.secure:
             self._refuse(NEEDS_TLS)
             return
-        self._sasl, self._asked, self._secret = Sasl(mechanism), False, ""
+        self._begin(mechanism)
         self._mode = "wait"
         if initial and not self._may(initial):
             self._sasl = None
@@ -238,16 +234,6 @@ class SmtpTap(Tap):
             self._send(CANCEL, _Sent(b"AUTH", LOGIN_LATER))
             return
         self._send(line, _Sent(b"AUTH"))
-
-    def _may(self, response: bytes) -> bool:
-        """Whether a response may go on."""
-        sasl = self._sasl
-        if sasl is None or not sasl.take(response):
-            return True
-        self._asked = True
-        self._secret = self.ear.hashed(sasl.secret) if sasl.secret else ""
-        sasl.secret = b""
-        return self.ear.login(sasl.account, sasl.mechanism)
 
     # --- messages
 
