@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from gatepost.inlets.listener import SPARE_FILES, Listener, check_listen
 from gatepost.inlets.sockets import connections
+from gatepost.pipeline.guard import Guard
 
 HALF = 10.0
 """Seconds within which a request that has begun must end."""
@@ -150,6 +151,45 @@ class Door(Listener):
                 each.end("slow")
             elif now - each.heard > each.idle:
                 each.end("idle")
+
+
+class AskedInlet:
+    """What inlets behind a door share. ``connection`` makes the protocol of each that comes through it."""
+
+    def __init__(self, settings: AskedSettings, name: str, guard: Guard, connection: Callable[[Door], Asked]) -> None:
+        self.name = name
+        self.door = Door(settings, connection)
+        self._guard = guard
+        self._requests = self._refusals = self._facts = 0
+        self._last: dict[str, int] = {}
+
+    async def catch_up(self) -> None:
+        """There is nothing to catch up with: nobody is asked while he is away."""
+
+    async def run(self) -> None:
+        """Answers until it is cancelled."""
+        try:
+            await self.door.run()
+        finally:
+            self._guard.stopped(self.name)
+
+    def alerted(self, account: str, at: int) -> bool:
+        """Whether an alert rule about messages has caught an account: what it sends waits until somebody has looked at it."""
+        return bool(account) and self._guard.standing.alerted(account, at) is not None
+
+    def state(self) -> AskedState:
+        """How it is doing."""
+        door = self.door
+        return AskedState(
+            listening=door.listening,
+            problem=door.problem,
+            requests=self._requests,
+            facts=self._facts,
+            refusals=self._refusals,
+            last=dict(self._last),
+            connections=len(door.open),
+            dropped=dict(door.dropped),
+        )
 
 
 def _in(transport: asyncio.Transport | None, networks: list[IPv4Network | IPv6Network]) -> bool:

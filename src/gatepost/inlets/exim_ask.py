@@ -16,7 +16,7 @@ from gatepost.core.access import Entry
 from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.facts import AnyFact, AuthFailed, Connected, MessageAccepted, MessageBounced, Refused
 from gatepost.core.subjects import Client, client
-from gatepost.inlets.asked import Asked, AskedSettings, AskedState, Door
+from gatepost.inlets.asked import Asked, AskedInlet, AskedSettings, Door
 from gatepost.pipeline.guard import Guard
 from gatepost.wire import exim_ask as wire
 
@@ -81,29 +81,15 @@ class _Question(Asked):
             self.end("unfinished")
 
 
-class EximInlet:
+class EximInlet(AskedInlet):
     """Answers Exim."""
 
     def __init__(self, settings: EximSettings, guard: Guard, now: Callable[[], int], account: Callable[[str], str]) -> None:
         """``now`` is the time in microseconds; ``account`` makes names canonical."""
         self.settings = settings
-        self.name = settings.name
-        self.door = Door(settings, lambda door: _Question(door, self.answer))
-        self._guard = guard
+        super().__init__(settings, settings.name, guard, lambda door: _Question(door, self.answer))
         self._now = now
         self._account = account
-        self._requests = self._refusals = self._facts = 0
-        self._last: dict[str, int] = {}
-
-    async def catch_up(self) -> None:
-        """There is nothing to catch up with: nobody is asked while he is away."""
-
-    async def run(self) -> None:
-        """Answers until it is cancelled."""
-        try:
-            await self.door.run()
-        finally:
-            self._guard.stopped(self.name)
 
     def answer(self, asked: wire.Ask) -> bytes:
         """The answer to a question; what cannot be judged goes on, and is counted."""
@@ -157,22 +143,4 @@ class EximInlet:
             return wire.wait(min(-(-verdict.us // SECOND), LONGEST_DELAY)) if asked.verb in DELAYED else wire.OK
         if asked.verb == "relay" and verdict.grants_relay and _within(verdict.entry, question.client):
             return wire.RELAY
-        return wire.HOLD if asked.verb == "data" and self._holds(question.account, question.at) else wire.OK
-
-    def _holds(self, account: str, at: int) -> bool:
-        """Whether an account's messages are to wait until somebody has looked at them."""
-        return bool(account) and self.settings.hold and self._guard.standing.alerted(account, at) is not None
-
-    def state(self) -> AskedState:
-        """How it is doing."""
-        door = self.door
-        return AskedState(
-            listening=door.listening,
-            problem=door.problem,
-            requests=self._requests,
-            facts=self._facts,
-            refusals=self._refusals,
-            last=dict(self._last),
-            connections=len(door.open),
-            dropped=dict(door.dropped),
-        )
+        return wire.HOLD if asked.verb == "data" and self.settings.hold and self.alerted(question.account, question.at) else wire.OK

@@ -16,7 +16,7 @@ from msgspec import Meta, structs
 from gatepost.core.decisions import Delay, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.facts import AnyFact, Connected, Fact, MessageAccepted, Refused, Rejected, SessionEnded
 from gatepost.core.subjects import Client, client
-from gatepost.inlets.asked import Asked, AskedSettings, AskedState, Door
+from gatepost.inlets.asked import Asked, AskedInlet, AskedSettings, Door
 from gatepost.pipeline.guard import Guard
 from gatepost.wire import milter as wire
 from gatepost.wire.maillog.postfix_reject import reason, temporary
@@ -235,32 +235,18 @@ HANDLERS: dict[type[wire.Event], Callable[[_Session, Any], tuple[Verdict | None,
 }
 
 
-class MilterInlet:
+class MilterInlet(AskedInlet):
     """Answers Postfix and Sendmail."""
 
     def __init__(self, settings: MilterSettings, guard: Guard, now: Callable[[], int], account: Callable[[str], str]) -> None:
         """``now`` is the time in microseconds; ``account`` makes names canonical."""
         self.settings = settings
-        self.name = settings.name
         self.now = now
         self.account = account
         self.counts = tuple(KINDS[each] for each in settings.counts)
-        self._guard = guard
-        self.door = Door(settings, lambda door: _Session(door, self))
+        super().__init__(settings, settings.name, guard, lambda door: _Session(door, self))
         self.delayed = 0
         """Answers that are held back now."""
-        self._requests = self._refusals = self._facts = 0
-        self._last: dict[str, int] = {}
-
-    async def catch_up(self) -> None:
-        """There is nothing to catch up with: nobody is asked while he is away."""
-
-    async def run(self) -> None:
-        """Answers until it is cancelled."""
-        try:
-            await self.door.run()
-        finally:
-            self._guard.stopped(self.name)
 
     def ask(self, question: Question, fact: AnyFact | None) -> Verdict:
         """Judges a question, by what its fact leads to where it comes with one."""
@@ -274,7 +260,7 @@ class MilterInlet:
 
     def holds(self, account: str) -> bool:
         """Whether an account's messages are to wait until somebody has looked at them."""
-        return bool(account) and self.settings.hold and self._guard.standing.alerted(account, self.now()) is not None
+        return self.settings.hold and self.alerted(account, self.now())
 
     def witness(self, kinds: Sequence[type[Fact]]) -> None:
         """From now on these kinds are told by this inlet, until it stops."""
@@ -284,17 +270,3 @@ class MilterInlet:
         """Reports a fact that no answer waits for; ``kinds`` is what that makes us the witness of: its own kind, where it is not said."""
         self._facts += 1
         self._guard.hear([fact], self.name, kinds, self.settings.hosts)
-
-    def state(self) -> AskedState:
-        """How it is doing."""
-        door = self.door
-        return AskedState(
-            listening=door.listening,
-            problem=door.problem,
-            requests=self._requests,
-            facts=self._facts,
-            refusals=self._refusals,
-            last=dict(self._last),
-            connections=len(door.open),
-            dropped=dict(door.dropped),
-        )
