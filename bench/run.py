@@ -281,6 +281,10 @@ def main() -> int:
     unknown = [name for name in options.only.split(",") if name not in PARTS]
     if unknown:
         parser.error(f"no such part: {unknown[0]} (there are {', '.join(PARTS)})")
+    known = ("gatepost replay", "gatepost parse", *(peer.name for peer in PEERS))
+    unknown = [name for name in options.peers.split(",") if name and name not in known]
+    if unknown:
+        parser.error(f"no such contestant: {unknown[0]} (there are {', '.join(known)})")
     gatepost = Gatepost(options.gatepost)
     told: Row = {"machine": machine()}
     if not options.json:

@@ -19,7 +19,7 @@ from gatepost.core.spans import DAY, Span
 from gatepost.core.subjects import Client, account
 from gatepost.pipeline.messengers import ChannelState
 from gatepost.pipeline.previews import AskPreview, PreviewState
-from gatepost.pipeline.recall import AskForget, AskWhy, Counts, Event, Group, Past, Told
+from gatepost.pipeline.recall import AskForget, AskWhy, Counts, Event, Group, Past, RecallError, Told
 from gatepost.stores.contract import Audit, Batch
 from tests.admin.consoles import Served, served
 from tests.admin.desks import ADMIN, ATTACKER
@@ -90,7 +90,7 @@ class Remembers:
 
     def begin_preview(self, asked: AskPreview) -> PreviewState:
         """No page asks for one."""
-        raise NotImplementedError
+        raise RecallError("nobody previews here")
 
     def preview(self, number: int) -> PreviewState | None:
         """There is none."""
