@@ -130,6 +130,13 @@ def test_forgetting_is_a_deed_in_the_audit_trail(made: Bench) -> None:
     assert isinstance([entry for _, entry in made.store.entries_after(0)][-1], Forget)
 
 
+def test_a_pair_is_not_forgotten_and_nor_is_all_of_its_account(made: Bench) -> None:
+    memory = made.desk.recall = Memory()
+    with pytest.raises(BadInputError, match="subject: forget the client or the account"):
+        asyncio.run(forget(made.desk, ADMIN, f"bob@example.org from {ATTACKER}"))
+    assert memory.asked == []
+
+
 @pytest.mark.parametrize("memory", [None, Memory(here=False)])
 def test_where_nobody_remembers_nothing_is_half_forgotten(made: Bench, memory: Memory | None) -> None:
     made.desk.recall = memory

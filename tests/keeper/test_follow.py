@@ -256,6 +256,15 @@ def test_the_answer_for_a_network_is_about_its_clients(writer: Writer) -> None:
     assert sorted(why(follower, network="0.0.0.0/0").clients) == sorted(clients[:3])
 
 
+def test_the_answer_for_a_pair_is_about_one_client_or_network_of_the_account(writer: Writer) -> None:
+    for name in ("203.0.113.7", "203.0.113.8", "2001:db8::7", "2001:db8:0:1::7"):
+        writer.write([succeeded(START, "bob@example.org", Client(name)), connected(START, Client(name))])
+    follower = writer.follower()
+    for place, many in ({"client": "203.0.113.7"}, 1), ({"network": "2001:db8::/64"}, 1), ({"network": "203.0.113.0/24"}, 2):
+        found = why(follower, account="bob@example.org", **place)
+        assert sum(group.count for group in found.groups) == many, place
+
+
 def test_hostile_lines_come_back_as_they_are(writer: Writer) -> None:
     line = "it's \x00 \x1b[31m \"quoted\" \\ ; DROP TABLE 'x' \u202e \U0001f600"
     writer.write([connected(START)], [line])

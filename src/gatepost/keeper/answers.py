@@ -72,13 +72,6 @@ class Answers:
             def about(row: Row) -> bool:
                 return row.account in names or asked.account in row.line.lower()
 
-            def of_pair(row: Row) -> bool:
-                return row.account in names and row.client == (asked.client or asked.network)
-
-            if asked.client or asked.network:
-                return self._history.forget(
-                    "account IN (?, ?) AND client = ?", [*names, asked.client or asked.network], lambda row: row.account in names
-                )
             return self._history.forget(text, [*names, asked.account, asked.account], about)
         where, values = self._where_client(self._history_source(), asked.client, asked.network)
         inside = ip_network(asked.client or asked.network)
@@ -99,9 +92,11 @@ class Answers:
     def _where(self, source: str, asked: AskWhy) -> tuple[str, list[Any]]:
         """The condition for the rows about a subject."""
         if asked.account:
-            pair = " AND client = ?" if asked.client or asked.network else ""
-            values = [asked.account, self._rows.masked(asked.account), *([asked.client or asked.network] if pair else [])]
-            return f"account IN (?, ?){pair}", values
+            of_account, values = "account IN (?, ?)", [asked.account, self._rows.masked(asked.account)]
+            if not (asked.client or asked.network):
+                return of_account, values
+            inside, more = self._where_client(source, asked.client, asked.network)
+            return f"{of_account} AND {inside}", [*values, *more]
         if asked.client:
             names = list(dict.fromkeys((asked.client, *asked.prefixes)))
             return f"client IN ({', '.join('?' * len(names))})", list(names)

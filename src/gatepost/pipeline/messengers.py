@@ -5,7 +5,7 @@ takes notices in at once, into a bounded queue; what it drops is counted; it is 
 and no answer of the guard ever waits for one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -120,22 +120,6 @@ class Sender(Protocol):
 
     async def send(self, message: Message) -> str:
         """Hands a message over; what is to be said of it, empty where all is well. Raises SendError. Never waits without a bound."""
-
-
-class Messenger(Protocol):
-    """Tells somebody what changed."""
-
-    def tell(self, notices: Iterable[Notice]) -> None:
-        """This changed. Returns at once."""
-
-    async def run(self) -> None:
-        """Works until it is cancelled."""
-
-    async def test(self) -> str:
-        """Hands a test message over now; why that failed, empty where it went well."""
-
-    def state(self) -> ChannelState:
-        """How it is doing."""
 
 
 def notices(effects: Sequence[Effect], country: Callable[[str], str] = lambda _: "") -> list[Notice]:

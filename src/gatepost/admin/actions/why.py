@@ -122,6 +122,8 @@ async def forget(desk: Desk, who: Who, text: str) -> Forgotten:
     Raises BadInputError, before anything is forgotten, where no keeper answers.
     """
     subject = subject_of(desk, text)
+    if subject.by == "pair":
+        raise BadInputError("subject: forget the client or the account; what both did together cannot be told apart in log lines")
     if desk.recall is None:
         raise BadInputError("history: none is kept here ([history] days = 0), so there is nothing to forget")
     if desk.recall.counts() is None:

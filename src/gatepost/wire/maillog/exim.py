@@ -59,7 +59,6 @@ _noise = re.compile(r"[A-Z*] |[ \t-]|cwd=|\*\*\* ").match
 
 GREETED = "SMTP protocol synchronization error (input sent without waiting for greeting): rejected connection from "
 FAILED = " authenticator failed for "
-INCORRECT = "535 Incorrect authentication data"
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
