@@ -2,6 +2,8 @@
 BIN = .venv/bin
 STAGE = @sh packaging/stage.sh
 PYTEST = $(BIN)/pytest
+# A file of tests at a time on each core.
+PARALLEL = $(PYTEST) -n auto --dist loadfile
 
 .NOTPARALLEL:
 .PHONY: help setup setup-test setup-servers run test test-fast test-unit test-servers test-browser test-fuzz lint types laws bench lock clean
@@ -21,10 +23,10 @@ test-fast: setup-test ## the inner loop: unit tests, up to the first failure
 	@$(PYTEST) -x -q -m "not servers and not browser" --ignore tests/laws
 
 test-unit: setup-test ## unit tests, stories and properties
-	$(STAGE) unit $(PYTEST) -m "not servers and not browser" --ignore tests/laws
+	$(STAGE) unit $(PARALLEL) -m "not servers and not browser" --ignore tests/laws
 
 test-servers: setup-test setup-servers ## tests against the real mail servers
-	$(STAGE) servers $(PYTEST) -m servers
+	$(STAGE) servers $(PARALLEL) -m servers
 
 test-browser: setup-test setup-servers ## the console, used by a real browser
 	$(STAGE) browser $(PYTEST) -m browser

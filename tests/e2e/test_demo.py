@@ -3,6 +3,7 @@
 The commands that it offers are tried while it runs.
 """
 
+import contextlib
 import os
 import pty
 import re
@@ -23,12 +24,19 @@ from tests.cli.command import environment
 NOBODY = 65534
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
     """A folder for temporary files, which others may write to. Not below pytest's own: each start of a pytest closes that to others."""
     with tempfile.TemporaryDirectory(prefix="gatepost-test-") as made:
         Path(made).chmod(0o1777)
         yield Path(made)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An open folder of the test's own."""
+    with open_folder() as made:
+        yield made
 
 
 def _command(*words: str) -> list[str]:

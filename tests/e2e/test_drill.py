@@ -10,23 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import environment
-from tests.e2e.test_demo import Running
+from tests.e2e.test_demo import Running, open_folder
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def demo() -> Iterator[Running]:
     """A demo that stays."""
-    folder = tmp_path_factory.mktemp("t")
-    folder.chmod(0o1777)
-    for each in folder.parents[:2]:
-        each.chmod(0o755)
-    made = Running(folder, "--seconds", "1", "--keep")
-    made.until("It goes on until Ctrl-C")
-    yield made
-    made.process.send_signal(signal.SIGINT)
-    assert made.end() == 130
-    if made.process.stdout is not None:
-        made.process.stdout.close()
+    with open_folder() as folder:
+        made = Running(folder, "--seconds", "1", "--keep")
+        made.until("It goes on until Ctrl-C")
+        yield made
+        made.process.send_signal(signal.SIGINT)
+        assert made.end() == 130
+        if made.process.stdout is not None:
+            made.process.stdout.close()
 
 
 def _port(demo: Running, protocol: str) -> str:
