@@ -54,8 +54,7 @@ def _play() -> tuple[Board, int]:
         where = {"protocols": [protocol], "subject": actor.address, "rule": rule, "reason": why}
         blocks.insert(0, {"number": number, "start": clock.at, "until": until} | where)
         board.saw_blocks(list(blocks))
-        board.ruled(actor.address, protocol, rule)
-        board.got(actor, protocol, False)
+        board.got(actor, protocol, False, rule)
     for protocol in PROTOCOLS:
         for _ in range(8):
             board.got(USER, protocol, True)

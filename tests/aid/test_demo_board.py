@@ -34,10 +34,8 @@ def test_until_is_the_latest_hold_on_that_protocol() -> None:
 def test_a_refusal_is_told_when_it_begins_and_when_it_ends() -> None:
     board = _board()
     board.got(FLOODER, "imap", True)
-    assert board.ruled(FLOODER.address, "imap", "dos")
-    assert not board.ruled(FLOODER.address, "imap", "dos")
-    for served in (False, False, True, True):
-        board.got(FLOODER, "imap", served)
+    for served, rule in ((False, "dos"), (False, ""), (True, ""), (True, "")):
+        board.got(FLOODER, "imap", served, rule)
     assert [event.text for event in board.events] == [
         "127.0.0.11 flooder is refused on imap by dos, after 1 connections",
         "127.0.0.11 flooder is served on imap again",
@@ -48,8 +46,7 @@ def test_nothing_is_missing_where_all_rules_bit_and_the_user_was_served() -> Non
     board = _board()
     assert len(board.missing()) == len(RULES) + len(PROTOCOLS)
     for actor, protocol, rule in zip((FLOODER, HARVESTER, GUESSER), ("imap", "smtp", "pop3"), RULES, strict=True):
-        board.ruled(actor.address, protocol, rule)  # type: ignore[arg-type]
-        board.got(actor, protocol, False)  # type: ignore[arg-type]
+        board.got(actor, protocol, False, rule)  # type: ignore[arg-type]
     for name in PROTOCOLS:
         board.got(USER, name, True)
     assert board.missing() == []

@@ -1,23 +1,27 @@
-"""The sandbox's servers, by the standard library's own clients; and what their log tells the real grammars."""
+"""The sandbox's servers, by the standard library's own clients, as a gateway hands them on; and what their log tells the real grammars."""
 
 import asyncio
+import contextlib
 import imaplib
 import poplib
 import smtplib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gatepost.aid.demo.door import REFUSALS, Protocol
+from gatepost.aid.demo.door import PROTOCOLS, Protocol
 from gatepost.aid.demo.mailboxes import MOST, Mailboxes
 from gatepost.aid.demo.maillog import MailLog
 from gatepost.aid.demo.sandbox import Sandbox
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Connected, Fact, MessageAccepted, Rejected, SessionEnded
+from gatepost.wire import proxy_header
 from gatepost.wire.maillog.reader import Reader
 
 NAME, PASSWORD = "bob@demo.example", 'a "good" \\ one'
@@ -25,23 +29,17 @@ AT = 1_795_500_000_000_000
 
 
 class House:
-    """A sandbox on a loop of its own, and what the guard would say."""
+    """A sandbox on a loop of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "mail.log"
         self.log = MailLog(self.path, lambda: AT)
-        self.refused: dict[tuple[str, Protocol], str] = {}
-        self.asked: list[tuple[str, Protocol]] = []
         self.mailboxes = Mailboxes({NAME: PASSWORD})
-        self.sandbox = Sandbox(self.mailboxes, self.log, self._ask)
+        self.sandbox = Sandbox(self.mailboxes, self.log)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         asyncio.run_coroutine_threadsafe(self.sandbox.start(), self.loop).result()
-
-    async def _ask(self, client: str, protocol: Protocol) -> str:
-        self.asked.append((client, protocol))
-        return self.refused.get((client, protocol), "")
 
     def close(self) -> None:
         """Stops the servers, once all sessions are over."""
@@ -74,11 +72,21 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    """A sandbox."""
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A sandbox; what the clients connect with says first who they are, as a gateway does."""
     made = House(tmp_path)
+    monkeypatch.setattr(socket, "create_connection", _handed_on)
     yield made
     made.close()
+
+
+_connect = socket.create_connection
+
+
+def _handed_on(*words: Any, **more: Any) -> socket.socket:
+    link = _connect(*words, **more)
+    link.sendall(proxy_header.write_2(link.getsockname(), link.getpeername()))
+    return link
 
 
 def _kinds(facts: list[Fact]) -> list[type[Fact]]:
@@ -138,13 +146,25 @@ def test_unknown_recipients_and_wrong_passwords_are_told_as_the_daemons_tell_the
     assert sum(type(fact) is Connected for fact in facts) == 3
 
 
-@pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3"])
-def test_who_is_refused_gets_it_in_the_protocols_words_and_leaves_no_line(house: House, protocol: Protocol) -> None:
-    house.refused["127.0.0.1", protocol] = "dos"
-    with socket.create_connection(("127.0.0.1", house.sandbox.ports[protocol]), 10) as link:
-        assert link.makefile("rb").read() == REFUSALS[protocol]
-    assert house.asked == [("127.0.0.1", protocol)]
+@pytest.mark.parametrize("said", [b"EHLO stranger\r\n", b"PROXY UNKNOWN\r\n", proxy_header.SIGNATURE + b"\x20\0\0\0", b"PROXY TCP4 x\r\n"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_who_is_not_handed_on_by_a_gateway_gets_no_server(house: House, protocol: Protocol, said: bytes) -> None:
+    with _connect(("127.0.0.1", house.sandbox.ports[protocol]), 10) as link:
+        link.sendall(said)
+        with contextlib.suppress(ConnectionResetError):
+            assert link.recv(1) == b""
     assert house.facts() == []
+
+
+def test_a_header_may_come_in_parts_and_with_the_first_command(house: House) -> None:
+    with _connect(("127.0.0.1", house.sandbox.ports["imap"]), 10) as link:
+        said = proxy_header.write_1(("192.0.2.7", 1234), ("127.0.0.1", 143)) + b"a NOOP\r\n"
+        for part in (said[:9], said[9:30], said[30:]):
+            link.sendall(part)
+            time.sleep(0.05)
+        with link.makefile("rb") as answers:
+            assert [answers.readline()[:4] for _ in range(2)] == [b"* OK", b"a OK"]
+    assert [fact.client for fact in house.facts()] == ["192.0.2.7"]
 
 
 def test_ten_failures_end_a_session_and_a_long_line_too(house: House) -> None:

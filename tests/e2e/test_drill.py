@@ -1,4 +1,4 @@
-"""`gatepost drill` against a real daemon: the demo's, with its sandbox servers, whose log it reads and which ask it."""
+"""`gatepost drill` against a real daemon: the demo's, whose gateways stand in front of its sandbox servers."""
 
 import re
 import signal

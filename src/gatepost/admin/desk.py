@@ -61,6 +61,8 @@ class Source(Struct, frozen=True, kw_only=True):
     connections: int = 0
     asked: dict[str, int] = {}
     """When it was asked last, by what it is asked about."""
+    listens: tuple[str, ...] = ()
+    """Addresses and ports on which a gateway listens, while it does."""
     note: str = ""
     """What it stands for, where that is to be seen."""
 

@@ -288,7 +288,8 @@ def _smtp(target: Target) -> smtplib.SMTP:
 
 
 def _guess_smtp(target: Target, size: int) -> None:
-    with _smtp(target) as link:
+    link = _smtp(target)
+    try:
         link.ehlo()
         if link.has_extn("starttls"):
             link.starttls(context=_unverified())
@@ -297,6 +298,9 @@ def _guess_smtp(target: Target, size: int) -> None:
             code, said = link.docmd("AUTH", "PLAIN AGdhdGVwb3N0LWRyaWxsAHdyb25n")  # gatepost-drill, wrong
             if code != 535:
                 raise smtplib.SMTPResponseException(code, f"log-in {turn + 1}: {said.decode('ascii', 'replace')}")
+    finally:
+        with contextlib.suppress(smtplib.SMTPServerDisconnected):  # a gateway ends the session with the failure that fires
+            link.quit()
 
 
 class _Imap(imaplib.IMAP4):

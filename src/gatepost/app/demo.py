@@ -1,6 +1,6 @@
-"""The demo, wired: a real daemon, a sandbox mail host that asks it, and clients that go too far.
+"""The demo, wired: a sandbox mail host, a real daemon whose gateways stand in front of it, and clients that go too far.
 
-Job: make a folder, start the guard on it, the sandbox beside it and the clients against that; keep the board up to date. Promise: no root, no mail
+Job: make a folder, start the sandbox, the guard before it and the clients against that; keep the board up to date. Promise: no root, no mail
 server, nothing but loopback; whatever happens, the daemon and the servers end, and the folder goes unless it is to be kept. Limits: the rules have
 their standard numbers, but what they hold ends within seconds, so that one sees it end.
 """
@@ -13,12 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import tomli_w
 
 from gatepost.aid.demo.actors import ACCOUNT, ACTORS, PASSWORD, Cast
 from gatepost.aid.demo.board import Board
-from gatepost.aid.demo.door import Protocol
+from gatepost.aid.demo.door import PROTOCOLS, Protocol
 from gatepost.aid.demo.link import Link, LinkError
 from gatepost.aid.demo.mailboxes import Mailboxes
 from gatepost.aid.demo.maillog import MailLog
@@ -56,7 +57,9 @@ class Demo:
         self._guard: asyncio.subprocess.Process | None = None
         self.console = ""
         """A one-time link into the console."""
-        self.sandbox = Sandbox(Mailboxes({ACCOUNT: PASSWORD}), self._log, self._ask)
+        self.sandbox = Sandbox(Mailboxes({ACCOUNT: PASSWORD}), self._log)
+        self.ports: dict[Protocol, int] = {}
+        """Where the gateways listen."""
 
     async def __aenter__(self) -> "Demo":
         try:
@@ -72,16 +75,18 @@ class Demo:
     async def play(self) -> None:
         """Plays until it is cancelled. Raises DemoError, in a group, where the guard ends by itself."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(Cast(self.board, self.sandbox.ports).play())
+            group.create_task(Cast(self.board, self.ports, self._why).play())
             group.create_task(self._watch())
 
     # --- starting and stopping
 
     async def _start(self) -> None:
+        await self.sandbox.start()
         settings = {
             "state": str(self.folder / "state"),
             "socket": str(self._link.path),
             "logfile": [{"path": str(self.log_path)}],
+            "gateway": {protocol: _gateway(port) for protocol, port in self.sandbox.ports.items()},
             "console": {"listen": "127.0.0.1:0"},
             # Never used: the guard has no right to touch the kernel. Named so that no mistake could touch the host's own table.
             "nftables": {"table": "gatepost_demo", "on_stop": "lift"},
@@ -98,9 +103,8 @@ class Demo:
         self.console = (await self._link.ask("POST", "/api/v1/console/link", {"role": "administrator"}))["link"]
         self.board.tell("plan", f"the console, with --keep for longer than this: {self.console}")
         self.board.tell("plan", "standard numbers, but holds last seconds instead of 5 m, 5 m and 30 m, so that you see them end")
-        await self.sandbox.start()
-        where = ", ".join(f"{protocol} {port}" for protocol, port in self.sandbox.ports.items())
-        self.board.tell("plan", f"the sandbox mail host listens on 127.0.0.1 ({where}) and asks the guard before it lets a client on")
+        where = ", ".join(f"{protocol} {port}" for protocol, port in self.ports.items())
+        self.board.tell("plan", f"its gateways listen on 127.0.0.1 ({where}), in front of a sandbox mail host")
 
     async def _start_guard(self) -> None:
         said = self.folder / "guard.log"
@@ -115,13 +119,17 @@ class Demo:
         while True:
             try:
                 status = await self._link.ask("GET", "/api/v1/status")
-                break
-            except LinkError as wrong:
-                if self._guard.returncode is not None or time.monotonic() > until:
-                    raise DemoError(f"the guard does not start: {said.read_text('utf-8', 'replace').strip()[-500:] or wrong}") from None
+                listens = {source["name"]: source["listens"] for source in status["sources"]}
+                self.ports = {protocol: int(on[0].rpartition(":")[2]) for protocol in PROTOCOLS if (on := listens.get(f"gateway:{protocol}"))}
+                if len(self.ports) == len(PROTOCOLS):
+                    break
+                wrong = "; ".join(status["problems"])
+            except LinkError as failed:
+                wrong = str(failed)
+            if self._guard.returncode is not None or time.monotonic() > until:
+                raise DemoError(f"the guard does not start: {said.read_text('utf-8', 'replace').strip()[-500:] or wrong}")
             await asyncio.sleep(0.05)
-        log = status["sources"][0]["name"]
-        self.board.tell("plan", f"the guard runs (process {self._guard.pid}), reads {log}, and has no right to the kernel")
+        self.board.tell("plan", f"the guard runs (process {self._guard.pid}), and has no right to the kernel")
 
     async def _stop(self) -> None:
         await self.sandbox.stop()
@@ -140,18 +148,16 @@ class Demo:
 
     # --- while it runs
 
-    async def _ask(self, client: str, protocol: Protocol) -> str:
-        """What the guard says of a client that connects. Where it does not answer, mail flows, and the board says so."""
+    async def _why(self, client: str, protocol: Protocol) -> str:
+        """The rule that refuses a client, which has just been refused. Where the guard does not answer, the board says so."""
         try:
             found = await self._link.ask("GET", "/api/v1/access/check", query={"client": client, "protocol": protocol})
         except LinkError as wrong:
             self.board.trouble(f"the guard does not answer: {wrong}")
             return ""
         answer = found["answers"][0]
-        rule = (answer["rule"] or "the deny list") if answer["verdict"] == "refuse" else ""
-        if self.board.ruled(client, protocol, rule) and rule:
-            await self._look()
-        return rule
+        await self._look()
+        return (answer["rule"] or "the deny list") if answer["verdict"] == "refuse" else ""
 
     async def _look(self) -> None:
         try:
@@ -166,6 +172,11 @@ class Demo:
                 raise DemoError(f"the guard ended by itself with {guard.returncode}")
             await self._look()
             await asyncio.sleep(LOOK)
+
+
+def _gateway(port: int) -> dict[str, Any]:
+    """A gateway in front of one of the sandbox's servers."""
+    return {"listen": ["127.0.0.1:0"], "backend": f"127.0.0.1:{port}", "client_address": "proxy-v2", "drain": 1}
 
 
 def make(keep: bool = False) -> Demo:

@@ -229,9 +229,10 @@ def _source(name: str, inlet: AnyInlet) -> Source:
         made = Source(name=name, reading=of_journal.reading, problem=of_journal.problem, last=of_journal.last_line_at, dropped=_some(dropped))
         return _counted(made, of_journal.lines, of_journal.facts, of_journal.coverage)
     if isinstance(inlet, GatewayInlet):
-        of_gateway = inlet.state()
-        made = Source(name=name, reading=of_gateway.listening, problem=of_gateway.problem, last=of_gateway.last, dropped=_some(of_gateway.dropped))
-        return structs.replace(made, lines=of_gateway.asked, facts=of_gateway.facts, note=f"{of_gateway.shown}; {of_gateway.connections} open")
+        gate = inlet.state()
+        made = Source(name=name, reading=bool(gate.listens), problem=gate.problem, last=gate.last, dropped=_some(gate.dropped))
+        note = f"{gate.shown}; {gate.connections} open"
+        return structs.replace(made, lines=gate.asked, facts=gate.facts, listens=gate.listens, note=note)
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)

@@ -122,7 +122,7 @@ class Gate:
         self.inlet = GatewayInlet(self.service, settings, self.guard, lambda: time.time_ns() // 1000)
         task = asyncio.create_task(self.inlet.run())
         try:
-            await self.until(lambda: self.inlet.state().listening)
+            await self.until(lambda: bool(self.inlet.state().listens))
             await doing(self)
         finally:
             task.cancel()

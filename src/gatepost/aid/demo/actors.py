@@ -7,7 +7,7 @@ each sends is bounded. Limits: they know only the words that their parts need.
 import asyncio
 import contextlib
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from gatepost.aid.demo.board import Actor, Board
 from gatepost.aid.demo.door import Protocol
@@ -28,15 +28,19 @@ KNOCK = 0.5
 LOOK_ELSEWHERE = 25
 """Each so many connections, the flooder looks at another protocol: there it is served."""
 
+Why = Callable[[str, Protocol], Awaitable[str]]
+"""Which rule refuses a client on a protocol; nothing where none does."""
+
 _GOOD: dict[Protocol, bytes] = {"smtp": b"220", "imap": b"* OK", "pop3": b"+OK"}
 
 
 class Cast:
     """Plays all parts until it is cancelled."""
 
-    def __init__(self, board: Board, ports: Mapping[Protocol, int]) -> None:
+    def __init__(self, board: Board, ports: Mapping[Protocol, int], why: Why) -> None:
         self._board = board
         self._ports = ports
+        self._why = why
 
     async def play(self) -> None:
         """Everybody at once, the attackers one after the other's start."""
@@ -50,10 +54,11 @@ class Cast:
             reader, writer = await asyncio.open_connection(TARGET, self._ports[protocol], local_addr=(actor.address, 0))
             try:
                 served = (await reader.readline()).startswith(_GOOD[protocol])
-                self._board.got(actor, protocol, served)
+                self._board.got(actor, protocol, served, "" if served else await self._why(actor.address, protocol))
                 for line in lines if served else ():
                     writer.write(line + b"\r\n")
-                    await _answer(reader, protocol)
+                    if not await _answer(reader, protocol):
+                        break  # as after the log-in that was one too many
                 return served
             finally:
                 writer.close()
@@ -104,9 +109,10 @@ class Cast:
             await asyncio.sleep(0.4 if served else KNOCK)
 
 
-async def _answer(reader: asyncio.StreamReader, protocol: Protocol) -> None:
-    """Reads the answer to a line: in SMTP up to a line without a hyphen, in IMAP up to the tagged one."""
+async def _answer(reader: asyncio.StreamReader, protocol: Protocol) -> bool:
+    """Reads the answer to a line: in SMTP up to a line without a hyphen, in IMAP up to the tagged one; false where the session has ended."""
     with contextlib.suppress(ValueError):
         while line := await reader.readline():
             if (protocol == "smtp" and line[3:4] != b"-") or (protocol == "imap" and line.startswith(b"a ")) or protocol == "pop3":
-                return
+                return True
+    return False

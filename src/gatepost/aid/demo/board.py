@@ -58,7 +58,6 @@ class Board:
     problems: list[str] = field(default_factory=list)
     ended: int = 0
     _known: dict[int, dict[str, Any]] = field(default_factory=dict)
-    _ruling: dict[tuple[str, Protocol], str] = field(default_factory=dict)
 
     def tell(self, kind: str, text: str) -> None:
         """Something worth a line happened."""
@@ -76,14 +75,8 @@ class Board:
         """Who an address is."""
         return next((each for each in self.actors if each.address == address), None)
 
-    def ruled(self, client: str, protocol: Protocol, rule: str) -> bool:
-        """What the guard answered when it was asked about a client; whether that is news."""
-        news = self._ruling.get((client, protocol), "") != rule
-        self._ruling[client, protocol] = rule
-        return news
-
-    def got(self, actor: Actor, protocol: Protocol, served: bool) -> None:
-        """What a client got when it connected."""
+    def got(self, actor: Actor, protocol: Protocol, served: bool, rule: str = "") -> None:
+        """What a client got when it connected; where it was refused, by which rule."""
         cell = self.cells.setdefault((actor.address, protocol), Cell())
         if served:
             cell.served += 1
@@ -91,7 +84,7 @@ class Board:
                 self.tell("served", f"{actor.address} {actor.name} is served on {protocol} again")
             cell.rule = ""
             return
-        rule = self._ruling.get((actor.address, protocol)) or "?"
+        rule = rule or cell.rule or "?"
         cell.refused += 1
         if not cell.rule:
             tried = f"after {cell.served} connections" if cell.served else "at once"

@@ -1,50 +1,57 @@
-"""The door of each sandbox server: the guard is asked before a client is let on.
+"""The door of each sandbox server: who connects is told by the gateway in front.
 
-Job: accept a connection, ask, and either refuse it in the protocol's own words or hand it to the server. Promise: nothing of a client is read before
-the guard has answered; where it does not answer, the client is let on (mail flows). Limits: it asks once, when a client connects.
+Job: read the PROXY header that the guard's gateway sends first, and hand the connection to a server that knows the client's address. Promise: who
+sends no such header gets no server. Limits: it believes whoever connects; it listens on loopback, and lives as long as the demo.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Literal
+
+from gatepost.wire import proxy_header
 
 Protocol = Literal["smtp", "imap", "pop3"]
 PROTOCOLS: tuple[Protocol, ...] = ("smtp", "imap", "pop3")
 
-Ask = Callable[[str, Protocol], Awaitable[str]]
-"""Asks whether a client may go on: the rule that refuses it, or nothing."""
-
-REFUSALS: dict[Protocol, bytes] = {
-    "smtp": b"421 4.7.0 demo.example: try again later\r\n",
-    "imap": b"* BYE Try again later\r\n",
-    "pop3": b"-ERR [SYS/TEMP] Try again later\r\n",
-}
+PATIENCE = 5.0
+"""Seconds in which the header must have come."""
 
 
 class Door(asyncio.Protocol):
-    """One connection, until the guard has answered."""
+    """One connection, until its header has come."""
 
-    def __init__(self, protocol: Protocol, ask: Ask, server: Callable[[], asyncio.Protocol]) -> None:
-        self._protocol = protocol
-        self._ask = ask
+    def __init__(self, server: Callable[[str], asyncio.Protocol]) -> None:
+        """``server`` makes the server of a client's connection."""
         self._server = server
-        self._task: asyncio.Task[None] | None = None
+        self._transport: asyncio.Transport
+        self._late: asyncio.TimerHandle
+        self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there: ask about it."""
-        if isinstance(transport, asyncio.Transport):
-            transport.pause_reading()
-            self._task = asyncio.get_running_loop().create_task(self._open(transport))
+        """The gateway is there, or a stranger."""
+        self._transport = transport  # type: ignore[assignment]
+        self._late = asyncio.get_running_loop().call_later(PATIENCE, self._transport.abort)
 
-    async def _open(self, transport: asyncio.Transport) -> None:
-        rule = await self._ask(transport.get_extra_info("peername")[0], self._protocol)
-        if transport.is_closing():
+    def data_received(self, data: bytes) -> None:
+        """The header, or a part of it, and perhaps what follows."""
+        self._data += data
+        try:
+            header = proxy_header.read(self._data)
+        except ValueError:
+            self._transport.abort()
             return
-        if rule:
-            transport.write(REFUSALS[self._protocol])
-            transport.close()
+        if header is None:
             return
-        server = self._server()
-        transport.set_protocol(server)
-        server.connection_made(transport)
-        transport.resume_reading()
+        if header.client is None:
+            self._transport.abort()
+            return
+        self._late.cancel()
+        server = self._server(header.client)
+        self._transport.set_protocol(server)
+        server.connection_made(self._transport)
+        if rest := self._data[header.length :]:
+            server.data_received(rest)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It left before that."""
+        self._late.cancel()

@@ -20,13 +20,13 @@ IDLE = 30.0
 MOST_FAILURES = 10
 
 
-def retrieval_server(protocol: str, mailboxes: Mailboxes, log: MailLog) -> asyncio.Protocol:
+def retrieval_server(protocol: str, mailboxes: Mailboxes, log: MailLog, client: str) -> asyncio.Protocol:
     """The IMAP or POP3 server of one connection."""
     kind = {"imap": _Imap, "pop3": _Pop3}[protocol]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer, here = (writer.get_extra_info(name)[0] for name in ("peername", "sockname"))
-        await kind(mailboxes, LoginSession(log, protocol, peer, here), writer.write).talk(reader, writer)
+        here = writer.get_extra_info("sockname")[0]
+        await kind(mailboxes, LoginSession(log, protocol, client, here), writer.write).talk(reader, writer)
 
     return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=LONGEST), serve)
 

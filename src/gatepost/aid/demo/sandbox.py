@@ -1,13 +1,13 @@
 """The sandbox mail host.
 
-Job: SMTP, IMAP and POP3 on high ports of loopback that the system chooses, each behind a door where the guard is asked. Promise: it listens on
-127.0.0.1 alone. Limits: it lives as long as the demo.
+Job: SMTP, IMAP and POP3 on high ports of loopback that the system chooses, for the guard's gateways alone. Promise: it listens on 127.0.0.1 alone.
+Limits: it lives as long as the demo.
 """
 
 import asyncio
 from functools import partial
 
-from gatepost.aid.demo.door import PROTOCOLS, Ask, Door, Protocol
+from gatepost.aid.demo.door import PROTOCOLS, Door, Protocol
 from gatepost.aid.demo.mailboxes import Mailboxes
 from gatepost.aid.demo.maillog import MailLog
 from gatepost.aid.demo.retrieval import retrieval_server
@@ -19,10 +19,9 @@ HOST = "127.0.0.1"
 class Sandbox:
     """Three servers over the same mailboxes."""
 
-    def __init__(self, mailboxes: Mailboxes, log: MailLog, ask: Ask) -> None:
+    def __init__(self, mailboxes: Mailboxes, log: MailLog) -> None:
         self._mailboxes = mailboxes
         self._log = log
-        self._ask = ask
         self._servers: list[asyncio.Server] = []
         self.ports: dict[Protocol, int] = {}
 
@@ -30,24 +29,14 @@ class Sandbox:
         """Listens; ``ports`` says where."""
         loop = asyncio.get_running_loop()
         for protocol in PROTOCOLS:
-            server = await loop.create_server(partial(self._door, protocol), HOST, 0)
+            server = await loop.create_server(partial(Door, partial(self._server, protocol)), HOST, 0)
             self._servers.append(server)
             self.ports[protocol] = server.sockets[0].getsockname()[1]
 
-    def _door(self, protocol: Protocol) -> Door:
-        client = ""
-
-        async def ask(address: str, asked: Protocol) -> str:
-            nonlocal client
-            client = address
-            return await self._ask(address, asked)
-
-        def server() -> asyncio.Protocol:
-            if protocol == "smtp":
-                return smtp_server(self._mailboxes, self._log, client)
-            return retrieval_server(protocol, self._mailboxes, self._log)
-
-        return Door(protocol, ask, server)
+    def _server(self, protocol: Protocol, client: str) -> asyncio.Protocol:
+        if protocol == "smtp":
+            return smtp_server(self._mailboxes, self._log, client)
+        return retrieval_server(protocol, self._mailboxes, self._log, client)
 
     async def stop(self) -> None:
         """Listens no more."""

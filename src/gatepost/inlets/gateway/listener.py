@@ -54,7 +54,8 @@ REFUSALS = {
 class GatewayState(Struct, kw_only=True):
     """How a gateway is doing, for status, doctor and metrics."""
 
-    listening: bool
+    listens: tuple[str, ...]
+    """Addresses and ports, while it listens."""
     problem: str
     """What is wrong, and what is done about it; empty where all is well."""
     last: int
@@ -177,7 +178,7 @@ class GatewayInlet:
         """How it is doing."""
         office = self._office
         return GatewayState(
-            listening=bool(self._listening),
+            listens=tuple(_place(sock) for sock in self._listening),
             problem=self._problem or self._away,
             last=office.last,
             asked=office.asked,
@@ -373,6 +374,12 @@ class GatewayInlet:
         self._of[who] -= 1
         if self._of[who] <= 0:
             del self._of[who]
+
+
+def _place(sock: socket.socket) -> str:
+    """Where a socket listens, as settings write it."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _header(sock: socket.socket) -> proxy_header.Header:
