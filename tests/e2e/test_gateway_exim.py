@@ -20,6 +20,9 @@ listen = ["0.0.0.0:{THROUGH}"]
 backend = "127.0.0.1:25"
 client_address = "proxy-v2"
 starttls = "hide"
+
+[[logfile]]
+path = "/var/log/exim4/mainlog"
 """
 VARIES = re.compile(rb"id=[0-9A-Za-z-]+|, [0-9]+ \w+ [0-9]{4} [0-9:]+ [+-][0-9]+")
 SESSIONS = [
@@ -38,18 +41,25 @@ SESSIONS = [
 
 
 @pytest.fixture(scope="module")
-def host(world: net.World) -> Iterator[hosts.EximHost]:
+def host(world: net.World) -> hosts.EximHost:
     """Exim, which takes the PROXY protocol from its own host."""
     if missing := net.lacking() or hosts.lacking("exim", "rsyslog", "openssl"):
         pytest.skip(missing)
-    made = hosts.EximHost(world, "mx5", 45, shared=SHARED, more="hosts_proxy = 127.0.0.1\n")
+    logging = hosts.RECOMMENDED + " +incoming_interface"  # which tells ports
+    made = hosts.EximHost(world, "mx5", 45, logging, shared=SHARED, more="hosts_proxy = 127.0.0.1\n")
     services.name_server(made.machine)
-    guard = Live(made.machine, "gwexim", GATEWAY)
-    guard.start()
-    net.wait_until(lambda: made.machine.listening(THROUGH), 10, "the gateway listens")
-    guard.rules()
+    return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def guard(host: hosts.EximHost) -> Iterator[Live]:
+    """The daemon with its gateway, which follows Exim's log too."""
+    made = Live(host.machine, "gwexim", GATEWAY)
+    made.start()
+    net.wait_until(lambda: host.machine.listening(THROUGH), 10, "the gateway listens")
+    made.rules()
     yield made
-    guard.stop()
+    made.stop()
 
 
 def said(client: Client, port: int, steps: list[bytes]) -> list[bytes]:
@@ -85,3 +95,15 @@ def test_what_clients_see_is_what_exim_says(world: net.World, host: hosts.EximHo
 def test_exim_sees_the_client(world: net.World, host: hosts.EximHost) -> None:
     assert Client(world.internet, "192.0.2.22", host).deliver(["bob@example.org"], port=THROUGH) == {}
     net.wait_until(lambda: re.search(r"<= friend@friend.example H=.*\[192.0.2.22\]", host.main.read_text()) is not None, 10, "Exim names the client")
+
+
+def test_the_log_counts_for_the_port_that_is_not_behind_the_gateway(world: net.World, host: hosts.EximHost, guard: Live) -> None:
+    """Exim's log tells of both ports: of port 25 it is evidence."""
+    guard.quiet()
+    before = guard.counted("connected")
+    for port in (THROUGH, 587, THROUGH, 587, 587):
+        with Client(world.internet, "192.0.2.23", host).greeted(port):
+            pass
+    net.wait_until(lambda: guard.counted("connected") - before >= 5, 10, "all are counted")
+    guard.quiet()
+    assert guard.counted("connected") - before == 5

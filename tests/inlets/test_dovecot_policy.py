@@ -25,8 +25,9 @@ from gatepost.core.rules import Rule
 from gatepost.core.spans import HOUR, Span
 from gatepost.core.subjects import Subject
 from gatepost.inlets import dovecot_policy_http
-from gatepost.inlets.dovecot_policy import SECRETS, DovecotPolicyInlet, DovecotPolicySettings
+from gatepost.inlets.dovecot_policy import DovecotPolicyInlet, DovecotPolicySettings
 from gatepost.inlets.dovecot_policy_http import Doorman, Key, Reply
+from gatepost.pipeline.guard import SECRETS
 from gatepost.wire.dovecot_policy import Listed
 from tests.admin.desks import Bench
 from tests.inlets.listening import running

@@ -6,7 +6,7 @@ from msgspec import structs
 from gatepost.core.facts import AuthFailed, Connected, MessageAccepted, Protocol
 from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client
-from gatepost.pipeline.witness import MISSED, SLACK, SPANS, Witness, WitnessState
+from gatepost.pipeline.witness import MISSED, SLACK, SPANS, Logs, Witness, WitnessState
 
 START = 1_800_000_000 * SECOND
 KINDS = (AuthFailed,)
@@ -36,9 +36,27 @@ def test_only_of_its_kind_and_protocol() -> None:
 
 def test_only_for_the_hosts_that_ask_where_they_are_named() -> None:
     witness = Witness()
-    witness.heard("dovecot_policy", KINDS, "imap", START, ("mx1",))
+    witness.heard("dovecot_policy", KINDS, "imap", START, Logs(("mx1",)))
     assert witness.covers(failed(START, host="mx1"))
     assert not witness.covers(failed(START, host="mx2"))
+
+
+@pytest.mark.parametrize(
+    ("logs", "covered"),
+    [
+        (Logs(), ["smtp", "submission", "smtps"]),
+        (Logs(services=("submission",)), ["submission"]),
+        (Logs(but=("submission", "smtps")), ["smtp"]),
+        (Logs(hosts=("elsewhere",), services=("submission",)), []),
+    ],
+)
+def test_only_for_the_services_that_it_stands_for(logs: Logs, covered: list[str]) -> None:
+    witness, again = Witness(), Witness()
+    witness.heard("gateway:smtp", (Connected,), "smtp", START, logs)
+    again.load(witness.dump())
+    told = [Connected(START, "mail", "smtp", service, Client("203.0.113.7")) for service in ("smtp", "submission", "smtps")]
+    assert [fact.service for fact in told if witness.covers(fact)] == covered
+    assert [fact.service for fact in told if again.covers(fact)] == covered
 
 
 def test_a_stop_ends_it_and_the_next_request_begins_it_anew() -> None:

@@ -7,7 +7,6 @@ understands. Limits: Dovecot 2.3 does not say why a log-in failed; what it does 
 Dovecot's manual, "Authentication policy"; the rest of weakforced's API is handed in as ``deeds``.
 """
 
-import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
@@ -22,6 +21,7 @@ from gatepost.inlets.dovecot_policy_http import Doorman, Key, Reply
 from gatepost.inlets.listener import SPARE_FILES, Listener, check_listen
 from gatepost.inlets.sockets import connections
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.witness import ALL_LOGS, Logs
 from gatepost.wire.dovecot_policy import ALLOWED, OK, Asked, Listed, answer, failure, read, read_entry
 
 KINDS = (AuthFailed, AuthSucceeded)
@@ -83,7 +83,7 @@ class Answers:
     ) -> None:
         self._guard, self._now, self._account, self._deeds = guard, now, account, deeds
         self._inlet, self._host, self._key = inlet, host, key
-        self.hosts: tuple[str, ...] = ()
+        self.logs = ALL_LOGS
         self.requests = self.facts = self.refusals = self.delays = 0
         self.last = {"allow": 0, "report": 0}
         """When each command came last."""
@@ -128,7 +128,7 @@ class Answers:
         if not allow:
             fact = self._fact(asked, at, who, name, peer)
             self.facts += 1
-            self._guard.hear((fact,), self._inlet, KINDS, self.hosts)
+            self._guard.hear((fact,), self._inlet, KINDS, self.logs)
             return OK
         verdict = self._guard.judge(Question(at, who, service[0], "login", name))
         if not isinstance(verdict, Allow):
@@ -169,12 +169,8 @@ class DovecotPolicyInlet:
         self.settings = settings
         self.name = settings.name
         self._guard = guard
-        key = guard.cursors.get(SECRETS, b"")
-        if len(key) != KEY_SIZE:
-            key = secrets.token_bytes(KEY_SIZE)
-            guard.report((), SECRETS, key)
-        self.answers = Answers(guard, now, account, deeds, inlet=self.name, host=host, key=key)
-        self.answers.hosts = settings.hosts
+        self.answers = Answers(guard, now, account, deeds, inlet=self.name, host=host, key=guard.key())
+        self.answers.logs = Logs(settings.hosts)
         self.doorman = Doorman(self.answers, Key(settings.key), connections(settings.connections, SPARE_FILES))
         self.listener = Listener(settings.listen, settings.mode, self.doorman, self.doorman.sweep)
 
@@ -207,7 +203,3 @@ class DovecotPolicyInlet:
             delays=answers.delays,
             dropped=dict(dropped),
         )
-
-
-SECRETS = "dovecot_policy"
-"""Under which name the key of the secrets' hashes is stored, among the inlets' cursors: it is this installation's, and outlives restarts."""

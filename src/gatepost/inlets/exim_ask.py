@@ -18,6 +18,7 @@ from gatepost.core.facts import AnyFact, AuthFailed, Connected, MessageAccepted,
 from gatepost.core.subjects import Client, client
 from gatepost.inlets.asked import Asked, AskedInlet, AskedSettings, Door
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.witness import Logs
 from gatepost.wire import exim_ask as wire
 
 STAGES: dict[wire.Verb, QuestionStage] = {
@@ -104,14 +105,14 @@ class EximInlet(AskedInlet):
         fact = self._fact(asked, at, who)
         self._facts += fact is not None
         if asked.verb == "bounced" and fact is not None:
-            self._guard.hear([fact], self.name, hosts=self.settings.hosts)
+            self._guard.hear([fact], self.name, logs=Logs(self.settings.hosts))
             return wire.OK
         name = self._account(asked.account)
         # Who has logged in is asked about as one who logs in: a hold of log-ins alone is for him too.
         stage = "login" if name and asked.verb == "rcpt" else STAGES[asked.verb]
         question = Question(at, who, "smtp", stage, name)
-        guard, hosts = self._guard, self.settings.hosts
-        verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
+        guard, logs = self._guard, Logs(self.settings.hosts)
+        verdict = guard.admit(question, fact, self.name, logs=logs) if fact is not None else guard.judge(question)
         return self._say(asked, question, verdict)
 
     def _fact(self, asked: wire.Ask, at: int, who: Client) -> AnyFact | None:

@@ -18,6 +18,7 @@ from gatepost.core.facts import AnyFact, Connected, Fact, MessageAccepted, Refus
 from gatepost.core.subjects import Client, client
 from gatepost.inlets.asked import Asked, AskedInlet, AskedSettings, Door
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.witness import Logs
 from gatepost.wire import milter as wire
 from gatepost.wire.maillog.postfix_reject import reason, temporary
 
@@ -253,8 +254,8 @@ class MilterInlet(AskedInlet):
         self._requests += 1
         self._last[question.stage] = question.at
         self._facts += fact is not None
-        guard, hosts = self._guard, self.settings.hosts
-        verdict = guard.admit(question, fact, self.name, hosts=hosts) if fact is not None else guard.judge(question)
+        guard, logs = self._guard, Logs(self.settings.hosts)
+        verdict = guard.admit(question, fact, self.name, logs=logs) if fact is not None else guard.judge(question)
         self._refusals += isinstance(verdict, Refuse)
         return verdict
 
@@ -264,9 +265,9 @@ class MilterInlet(AskedInlet):
 
     def witness(self, kinds: Sequence[type[Fact]]) -> None:
         """From now on these kinds are told by this inlet, until it stops."""
-        self._guard.witness.heard(self.name, kinds, "smtp", self.now(), self.settings.hosts)
+        self._guard.witness.heard(self.name, kinds, "smtp", self.now(), Logs(self.settings.hosts))
 
     def tell(self, fact: Fact, kinds: Sequence[type[Fact]] | None = None) -> None:
         """Reports a fact that no answer waits for; ``kinds`` is what that makes us the witness of: its own kind, where it is not said."""
         self._facts += 1
-        self._guard.hear([fact], self.name, kinds, self.settings.hosts)
+        self._guard.hear([fact], self.name, kinds, Logs(self.settings.hosts))

@@ -14,6 +14,7 @@ from gatepost.core.decisions import Allow, Delay, Question, Refuse
 from gatepost.core.facts import MessageAccepted, Refused
 from gatepost.core.subjects import Client, client
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.witness import Logs
 from gatepost.wire.maillog.recent import Recent
 from gatepost.wire.postfix_policy import DEFERRED, DENIED, DUNNO, HELD, HOLD, OK, Request, sleep
 
@@ -48,7 +49,7 @@ class Answers:
         once."""
         self._guard, self._now, self._account = guard, now, account
         self._inlet, self._host, self._context = inlet, host, context.encode()
-        self._hosts = hosts
+        self._logs = Logs(hosts)
         self._hold, self._delay, self._delays = hold, delay, delays
         self._clients: dict[bytes, Client | None] = {}
         self._accounts: dict[bytes, str] = {}
@@ -123,7 +124,7 @@ class Answers:
         if account and not isinstance(verdict, Refuse):
             service = SERVICES.get(request.port, "smtp")
             fact = MessageAccepted(at, self._host, "smtp", service, of, False, account, max(1, request.recipients), request.size)
-            verdict = self._guard.admit(question, fact, self._inlet, hosts=self._hosts)
+            verdict = self._guard.admit(question, fact, self._inlet, logs=self._logs)
             self.facts += 1
         if not isinstance(verdict, Allow):
             answer = self._objection(request, at, of, verdict, account, DEFERRED)

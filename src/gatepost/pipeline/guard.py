@@ -6,6 +6,7 @@ Limits: runs on one event loop; `report` and `judge` never wait.
 """
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -17,8 +18,8 @@ from gatepost.core.facts import AnyFact, Fact
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Mirror, Standing
 from gatepost.pipeline.order import Order
+from gatepost.pipeline.witness import ALL_LOGS, Logs, Witness
 from gatepost.pipeline.witness import NAME as WITNESS
-from gatepost.pipeline.witness import Witness
 from gatepost.stores.contract import Audit
 
 MOST_BUSY = 1_000
@@ -33,6 +34,11 @@ TICK = 1.0
 """Seconds between two looks at what ran out."""
 BEAT = 5.0
 """Seconds between two signs of life of the witness that are written down."""
+
+SECRETS = "secrets"
+"""The name under which the key of secrets is stored, among the inlets' cursors."""
+KEY_SIZE = 16
+"""Bytes of it."""
 
 Report = Callable[[Sequence[Fact], str, bytes, Sequence[str]], None]
 """What an inlet that follows something calls: facts, its name, how far it has read, and the line that told each fact (or none at all)."""
@@ -110,6 +116,14 @@ class Guard:
         self.cursors.update(cursors)
         self.witness.load(self.cursors.pop(WITNESS, b""))
 
+    def key(self) -> bytes:
+        """The key with which inlets hash secrets, so that equal ones are known for equal: made once, and kept in the store alone."""
+        key = self.cursors.get(SECRETS, b"")
+        if len(key) != KEY_SIZE:
+            key = secrets.token_bytes(KEY_SIZE)
+            self.report((), SECRETS, key)
+        return key
+
     # --- what inlets call
 
     def report(self, facts: Sequence[Fact], inlet: str = "", cursor: bytes = b"", lines: Sequence[str] = ()) -> None:
@@ -122,11 +136,11 @@ class Guard:
             facts = [structs.replace(fact, evidence_only=True) if covers(fact) else fact for fact in facts]
         self._take(facts, inlet, cursor, lines)
 
-    def hear(self, facts: Sequence[Fact], inlet: str, kinds: Sequence[type[Fact]] | None = None, hosts: tuple[str, ...] = ()) -> None:
+    def hear(self, facts: Sequence[Fact], inlet: str, kinds: Sequence[type[Fact]] | None = None, logs: Logs = ALL_LOGS) -> None:
         """Facts happened, as a mail server told an inlet that it asks. From now on the inlet is the witness for ``kinds`` (else for the kinds of
-        these facts) on their protocols, for the logs of ``hosts`` (else of all)."""
+        these facts) on their protocols, for what ``logs`` tell."""
         for fact in facts:
-            self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, hosts)
+            self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, logs)
         self._take(facts)
 
     def _take(self, facts: Sequence[Fact], inlet: str = "", cursor: bytes = b"", lines: Sequence[str] = ()) -> None:
@@ -146,11 +160,11 @@ class Guard:
         return verdict
 
     def admit(
-        self, question: Question, fact: AnyFact, inlet: str = "", kinds: Sequence[type[Fact]] | None = None, hosts: tuple[str, ...] = ()
+        self, question: Question, fact: AnyFact, inlet: str = "", kinds: Sequence[type[Fact]] | None = None, logs: Logs = ALL_LOGS
     ) -> Verdict:
         """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away. ``inlet`` is the witness, as in `hear`."""
         if inlet:
-            self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, hosts)
+            self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, logs)
         verdict, effects = self.order.admit(question, fact)
         self.journal.add(self.order.place, [fact])
         self.stats.count([fact])

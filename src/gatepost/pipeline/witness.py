@@ -25,6 +25,24 @@ SLACK = 5 * SECOND
 OPEN = 1 << 62
 
 
+class Logs(Struct, frozen=True):
+    """Whose lines: those of these hosts and of these services, by the names that they have in logs. Nothing named: all."""
+
+    hosts: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
+    """Services that are not meant."""
+
+    def tell(self, fact: Fact) -> bool:
+        """Whether a fact is told by them."""
+        if self.hosts and fact.host not in self.hosts:
+            return False
+        return fact.service not in self.but and (not self.services or fact.service in self.services)
+
+
+ALL_LOGS = Logs()
+
+
 class Span(Struct):
     """For how long one inlet was the witness of one kind on one protocol."""
 
@@ -39,12 +57,12 @@ class Span(Struct):
     """Facts of logs behind the newest request."""
     silent: bool = False
     """It ended because of them."""
-    hosts: tuple[str, ...] = ()
-    """Whose logs it stands for, by the names that hosts have there; empty: all."""
+    logs: Logs = ALL_LOGS
+    """Which logs it stands for."""
 
-    def holds(self, at: int, host: str) -> bool:
-        """Whether it was listening then."""
-        return self.since <= at < self.until and (not self.hosts or host in self.hosts)
+    def holds(self, fact: Fact) -> bool:
+        """Whether it was listening when what a log tells happened."""
+        return self.since <= fact.at < self.until and self.logs.tell(fact)
 
 
 class WitnessState(Struct, frozen=True, kw_only=True):
@@ -79,7 +97,7 @@ class Witness:
         """Whether any inlet is a witness now."""
         return any(span.until == OPEN for span in self._all())
 
-    def heard(self, inlet: str, kinds: Sequence[type[Fact]], protocol: Protocol, at: int, hosts: tuple[str, ...] = ()) -> None:
+    def heard(self, inlet: str, kinds: Sequence[type[Fact]], protocol: Protocol, at: int, logs: Logs = ALL_LOGS) -> None:
         """An inlet was asked: from here on, it is the witness. From the whole second on, for that is how exact the stamps of logs are."""
         for kind in kinds:
             spans = self._spans.setdefault(_name(kind), {}).setdefault(protocol, [])
@@ -89,7 +107,7 @@ class Witness:
                     span.missed = 0
                     break
             else:
-                spans.append(Span(inlet, _name(kind), protocol, at - at % SECOND, at, hosts=hosts))
+                spans.append(Span(inlet, _name(kind), protocol, at - at % SECOND, at, logs=logs))
                 self.changed = True
                 _bound(spans)
 
@@ -109,7 +127,7 @@ class Witness:
             return False
         of_kind = self._spans.get(_name(type(fact)))
         for span in reversed(of_kind.get(fact.protocol, ())) if of_kind else ():
-            if span.holds(fact.at, fact.host):
+            if span.holds(fact):
                 if span.until == OPEN and fact.at > span.last + SLACK and not fact.evidence_only:
                     self._miss(span)
                 return True
@@ -163,7 +181,7 @@ def _bound(spans: list[Span]) -> None:
         if len(ended) == 2:
             older, newer = ended
             spans.remove(older)
-            if (older.inlet, older.hosts) == (newer.inlet, newer.hosts):
+            if (older.inlet, older.logs) == (newer.inlet, newer.logs):
                 newer.since, newer.until = min(older.since, newer.since), max(older.until, newer.until)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from gatepost import config
 from gatepost.core.faults import BadInputError
-from gatepost.inlets.gateway.settings import GatewaySettings
+from gatepost.inlets.gateway.settings import SUBMISSION, GatewaySettings, logs_of
+from gatepost.pipeline.witness import Logs
 
 GOOD = 'listen = ["0.0.0.0:25"]\nbackend = "10.0.0.5:25"\n'
 PROXY = 'client_address = "proxy-v2"\n'
@@ -68,6 +69,24 @@ def test_what_is_wrong_is_told_by_its_field(tmp_path: Path, service: str, text: 
         load(tmp_path, service, text)
     assert said in str(wrong.value)
     assert "gatepost.toml" in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("service", "port", "named", "logs"),
+    [
+        ("smtp", 25, (), Logs(("mx1",), but=SUBMISSION)),
+        ("smtp", 10025, (), Logs(("mx1",), but=SUBMISSION)),
+        ("smtp", 10025, ("10025",), Logs(("mx1",), ("10025",))),
+        ("submission", 587, (), Logs(("mx1",), ("submission",))),
+        ("submission", 25, (), Logs(("mx1",))),
+        ("submissions", 465, (), Logs(("mx1",), ("submissions", "smtps"))),
+        ("imap", 143, (), Logs(("mx1",))),
+        ("pop3s", 465, (), Logs(("mx1",))),
+    ],
+)
+def test_whose_logs_it_stands_for(service: str, port: int, named: tuple[str, ...], logs: Logs) -> None:
+    given = GatewaySettings(listen=("0.0.0.0:1",), backend=f"10.0.0.5:{port}", client_address="proxy-v2", hosts=("mx1",), services=named)
+    assert logs_of(service, given) == logs
 
 
 def test_times_have_their_defaults() -> None:

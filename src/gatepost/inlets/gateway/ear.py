@@ -1,7 +1,7 @@
 """What a session tells the guard, and asks it.
 
 Job: turn what a tap names into facts with client, time and account, and the guard's verdicts into yes and no. Promise: a secret becomes a keyed
-hash at once; the key lives as long as this process and is written nowhere; what the gateway itself refuses accuses nobody. Limits: where STARTTLS
+hash at once; what the gateway itself refuses accuses nobody. Limits: where STARTTLS
 is handed on blindly, only connections are counted: the rest is for the server's log to tell, of which this sees a part.
 """
 
@@ -27,6 +27,7 @@ from gatepost.core.facts import (
 from gatepost.core.spans import SECOND
 from gatepost.core.subjects import Client, account
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.witness import ALL_LOGS, Logs
 from gatepost.wire.maillog.postfix_reject import reason, temporary
 
 OF_SMTP: tuple[type[Fact], ...] = (Connected, SessionEnded, AuthFailed, AuthSucceeded, MessageAccepted, Rejected, ProtocolAbused)
@@ -47,15 +48,15 @@ class Office:
         *,
         blind: bool,
         key: bytes,
-        hosts: tuple[str, ...] = (),
+        logs: Logs = ALL_LOGS,
         default_domain: str = "",
         domains: dict[str, str] | None = None,
     ) -> None:
-        """``blind``: what comes after STARTTLS cannot be seen. ``key`` hashes secrets. ``hosts``: whose logs this stands for."""
+        """``blind``: what comes after STARTTLS cannot be seen. ``key`` hashes secrets. ``logs``: which this stands for."""
         self.guard, self.now, self.inlet, self.service, self.protocol = guard, now, inlet, service, protocol
         self.blind = blind
         self._key = key
-        self._hosts = hosts
+        self._logs = logs
         self._kinds = (Connected,) if blind else OF_SMTP if protocol == "smtp" else OF_OTHERS
         self._default_domain, self._domains = default_domain, domains
         self.closed = False
@@ -96,7 +97,7 @@ class Office:
         self.told += 1
         self.last = fact.at
         question = Question(fact.at, fact.client, self.protocol, stage, getattr(fact, "account", ""))
-        return self.guard.admit(question, fact, self.inlet, self._kinds_of(fact), self._hosts)
+        return self.guard.admit(question, fact, self.inlet, self._kinds_of(fact), self._logs)
 
     def _kinds_of(self, fact: Fact) -> tuple[type[Fact], ...]:
         """What this is the witness of from now on: with the first connection of all that it understands, and once a second again of what it hears."""
@@ -110,7 +111,7 @@ class Office:
         """A fact to be counted."""
         self.told += 1
         self.last = fact.at
-        self.guard.hear([fact], self.inlet, self._kinds_of(fact), self._hosts)
+        self.guard.hear([fact], self.inlet, self._kinds_of(fact), self._logs)
 
 
 class SessionEar:

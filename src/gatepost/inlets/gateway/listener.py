@@ -7,7 +7,6 @@ stop sessions go on. Limits: with TLS from the first byte nothing can be said to
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 import time
@@ -23,7 +22,7 @@ from gatepost.core.subjects import Client, client
 from gatepost.inlets.gateway.certificates import Certificates, to_backend
 from gatepost.inlets.gateway.ear import Office, SessionEar
 from gatepost.inlets.gateway.session import Session
-from gatepost.inlets.gateway.settings import IDLE, IMPLICIT_TLS, LONGEST, PROTOCOL, GatewaySettings, endpoint
+from gatepost.inlets.gateway.settings import IDLE, IMPLICIT_TLS, LONGEST, PROTOCOL, GatewaySettings, endpoint, logs_of
 from gatepost.pipeline.guard import Guard
 from gatepost.wire import proxy_header
 from gatepost.wire.imap import OUR_TAG, ImapTap
@@ -98,8 +97,8 @@ class GatewayInlet:
             service,
             self._protocol,
             blind=self._starttls == "pass",
-            key=os.urandom(32),
-            hosts=settings.hosts,
+            key=guard.key(),
+            logs=logs_of(service, settings),
             default_domain=default_domain,
             domains=domains,
         )

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from gatepost.core.facts import Protocol
+from gatepost.pipeline.witness import Logs
 from gatepost.wire.smtp_data import BareNewlines
 from gatepost.wire.tap import StartTls
 
@@ -30,6 +31,9 @@ IDLE = {"smtp": 310, "imap": 1_860, "pop3": 610}
 """Seconds of silence: a little more than the servers' own five (RFC 5321, 4.5.3.2.7), thirty (RFC 9051, 5.4) and ten minutes (RFC 1939, 3)."""
 LONGEST = {"smtp": 4 * 3_600, "imap": 0, "pop3": 4 * 3_600}
 """Seconds that a session lasts at most; 0: as long as it likes."""
+SUBMISSION = ("submission", "submissions", "smtps")
+"""What logs call the SMTP services for users."""
+_LOGGED = {587: ("submission",), 465: ("submissions", "smtps")}
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):([0-9]{1,5})")
 _LABELS = re.compile(r"\.?[^\s@<>,\"]{1,253}")
 
@@ -104,6 +108,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Meta(description="The names that the server behind has in its logs, which are then evidence only; empty: all.", max_length=100),
     ] = ()
 
+    services: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="The services that the server behind names in its logs, as Postfix `submission` in `postfix/submission/smtpd`; "
+            "empty: by the port of `backend`, as docs/gateway.md tells.",
+            max_length=20,
+        ),
+    ] = ()
+
     def __post_init__(self) -> None:
         """Raises ValueError where a field is wrong by itself."""
         for each in self.listen:
@@ -148,6 +161,13 @@ def endpoint(field: str, text: str) -> tuple[str, int]:
     if found is None or not 0 <= int(found[3]) <= 65_535:
         raise ValueError(f"{field}: {text!r} is no host and port; write 10.0.0.5:25 or [2001:db8::5]:25")
     return found[1] or found[2], int(found[3])
+
+
+def logs_of(service: str, settings: GatewaySettings) -> Logs:
+    """Which logs a gateway stands for. On SMTP the port of the server behind tells the service; where it does not, a gateway of port 25's stands for
+    all but the submission services, and another for all. The logs of IMAP and POP3 servers do not tell one port from another."""
+    named = settings.services or (_LOGGED.get(endpoint("backend", settings.backend)[1], ()) if PROTOCOL[service] == "smtp" else ())
+    return Logs(settings.hosts, named, SUBMISSION if service == "smtp" and not named else ())
 
 
 def check_gateway(service: str, settings: GatewaySettings) -> None:
