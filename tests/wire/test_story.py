@@ -124,7 +124,7 @@ def test_every_kind_of_fact_but_the_engines_own_can_be_reported(kind: str) -> No
         ("00:00:00 ?? login imap", "a question is written: TIME"),
         ("00:00:00 ?? logon imap 192.0.2.7", "stage: 'logon' is none; one of connect, login, relay, message"),
         ("00:00:00 ?? login ftp 192.0.2.7", "protocol: 'ftp' is none"),
-        ("00:00:00 ?? login imap 192.0.2.7 user=x", "user: a question has no such field; account=NAME is all"),
+        ("00:00:00 ?? login imap 192.0.2.7 user=x", "user: a question has no such field; account=NAME and country=XX are all"),
         ("00:00:00 adopt", "deeds are written: adopt"),
         ("00:00:00 adopt nix", "'nix': a line starts with"),
         ("00:00:00 hold client 192.0.2.7", "deeds are written: .*hold BY SUBJECT for SPAN"),
