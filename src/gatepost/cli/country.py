@@ -24,18 +24,15 @@ WORDS = click.Choice(["allow", "refuse"])
 even_mine = click.option("--even-mine", is_flag=True, help="Yes, even where you or your users log in from.")
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def country(context: click.Context) -> None:
+@click.group()
+def country() -> None:
     """Show and change from which countries one may log in. Inbound mail is never asked about."""
-    if context.invoked_subcommand is None:
-        context.invoke(show)
 
 
 @country.command()
 @options.config_file
 @options.as_json
-def show(config_path: str | None = None, as_json: bool = False) -> None:
+def show(config_path: str | None, as_json: bool) -> None:
     """Show the policy, and from where accounts logged in well within 30 days."""
     _tell(ask("GET", PATH, config_path=config_path), as_json)
 
