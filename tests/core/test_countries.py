@@ -6,7 +6,6 @@ import pytest
 from gatepost.core.countries import UNKNOWN, CountryPolicy
 from gatepost.core.deeds import AdoptCountries
 from gatepost.core.engine import Engine
-from gatepost.core.iso3166 import NAMES
 from gatepost.core.snapshot import dump, load
 
 
@@ -56,8 +55,3 @@ def test_in_words() -> None:
     policy = CountryPolicy(mode="observe", direction="refuse", codes=("DE", "NL"), unknown=False, protocols=("imap",), known_may=False)
     assert str(policy) == "refuse DE,NL unknown=refuse on=imap known=refuse mode=observe"
     assert str(CountryPolicy(codes=("DE",))) == "off"
-
-
-def test_every_code_of_the_standard_has_a_name() -> None:
-    assert len(NAMES) == 250
-    assert all(len(code) == 2 and code.isupper() and name == name.strip() and name for code, name in NAMES.items())
