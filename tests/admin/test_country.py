@@ -156,6 +156,8 @@ class TestOwnCountry:
         logged_in(countries, "bob@example.org", "233.252.0.7")
         assert "(no known country: 1 account)" in refused(countries, "DE", who=SOCKET, unknown=False)
         adopt(countries, "DE", who=SOCKET)
+        said = refused(countries, "DE", who=Who("anna", "233.252.0.9"), unknown=False)
+        assert "you work from 233.252.0.9, in no known country" in said
 
 
 class TestUnenforced:
