@@ -4,6 +4,8 @@ Job: the page of the countries' policy, with who logs in from where. Promise: a 
 was typed and the box that confirms it. Limits: actions/ does the work.
 """
 
+from unicodedata import normalize
+
 from starlette.responses import Response
 
 from gatepost.admin.actions import country
@@ -18,8 +20,10 @@ async def show(visit: Visit) -> Response:
     form = fields_of(country.SetCountries, found.policy, leave_out=("codes",))
     chosen = set(visit.typed.get("codes", ())) if visit.typed else set(found.policy.codes)
     known = {place.code: place.accounts for place in found.places if place.accounts}
-    names = sorted(NAMES.items(), key=lambda each: (each[0] not in chosen, each[0] not in known, each[1]))
-    return visit.render("country.html", found=found, form=form, names=names, chosen=chosen, known=known)
+    names = sorted(NAMES.items(), key=lambda each: (each[0] not in chosen, normalize("NFKD", each[1])))
+    near = [each for each in names if each[0] in chosen or each[0] in known]
+    others = [each for each in names if each not in near]
+    return visit.render("country.html", found=found, form=form, near=near, others=others, chosen=chosen, known=known)
 
 
 async def save(visit: Visit) -> Done:
@@ -27,4 +31,4 @@ async def save(visit: Visit) -> Done:
     asked = read(country.SetCountries, visit.typed, leave_out=("codes",), codes=list(visit.typed.get("codes", ())))
     found = await country.set_countries(visit.desk, visit.who, asked, visit.text("version"))
     said = {"off": "Countries are not asked about.", "observe": "Countries are observed: nobody is refused.", "enforce": "Countries are enforced."}
-    return Done(said=" ".join([said[found.policy.mode], *found.problems]), to="/access/country")
+    return Done(said=said[found.policy.mode], to="/access/country")
