@@ -97,7 +97,8 @@ class Reference:
             return False
         listed = country in policy.codes
         refused = not policy.unknown if country == "unknown" else listed if policy.direction == "refuse" else not listed
-        known = policy.known_may and self._known(question.account, question.client, question.at)
+        at, client = question.at, question.client
+        known = policy.known_may and (self._known(question.account, client, at) if question.account else self._known_around(client, at))
         return refused and not known and not self._trusts(entry, "auth_failed")
 
     # --- judging
@@ -245,6 +246,11 @@ class Reference:
         net = around(client)
         if any(inside(str(allowed), net) or inside(client, str(allowed)) for allowed in self._allowed_now()):
             return True
+        return self._known_around(client, at)
+
+    def _known_around(self, client: str, at: int) -> bool:
+        """Whether anybody is known from the network of a client (/24, /48)."""
+        net = around(client)
         return any(each.known and each.account and around(each.client) == net and each.at > at - 30 * DAY for each in self.deeds)
 
     def _silent(self, rule: str, group: Group, key: str, at: int) -> bool:

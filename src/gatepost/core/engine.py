@@ -187,7 +187,9 @@ class Engine:
         policy = self.countries
         if policy.mode == "off" or protocol not in policy.on or not policy.refuses(country) or (entry is not None and entry.trusts("auth_failed")):
             return False
-        return not (policy.known_may and account and self.known.has(account, view, at))
+        # Who names no account yet (Exim asks at AUTH) may be one who is known from there; he is asked about again when he has named it.
+        known = self.known.has(account, view, at) if account else self.known.in_network(view.network, at)
+        return not (policy.known_may and known)
 
     def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, stage: QuestionStage, account: str) -> bool:
         """Whether a decision leaves this client alone: list entries go before decisions, known clients before holds of their account."""

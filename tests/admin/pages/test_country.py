@@ -59,11 +59,13 @@ def test_a_policy_that_shuts_accounts_out_is_confirmed_first_and_keeps_what_was_
     text = unescape(found.text)
     assert [f'value="{code}" checked' in text for code in ("DE", "AT", "NL")] == [True, True, False]
     said = _sent(anna, codes=["DE", "AT"], even_mine="yes")
+    assert "allow no entry" in shown(anna.get("/access?client=203.0.113.7&stage=login")), "somebody is known from there"
+    console.made.guard.place = lambda client: "NL"
     assert "Countries are enforced." in said
     assert "unenforced on smtp, pop3" in said
     assert "Log-ins only from AT, DE" in said
     assert "country.enforce" in shown(anna.get("/audit"))
-    assert "its country (NL)" in shown(anna.get("/access?client=203.0.113.7&stage=login"))
+    assert "its country (NL)" in shown(anna.get("/access?client=203.0.114.7&stage=login"))
     assert "Countries are not asked about." in _sent(anna, mode="off", codes=["DE"])
 
 
