@@ -37,6 +37,49 @@ def test_the_usual_folders_are_looked_through(database: Path) -> None:
     assert Countries(folders=("/nonexistent",)).of("203.0.113.7") == ""
 
 
+def test_a_question_is_told_what_nobody_knows_and_that_there_is_no_data(database: Path) -> None:
+    countries = Countries(str(database))
+    assert [countries.place(client) for client in ("203.0.113.7", "192.0.2.1", "2001:db8::1")] == ["NL", "unknown", "unknown"]
+    assert Countries(folders=()).place("203.0.113.7") == ""
+
+
+FOUR = "# made for a test\n3221225984,3221226239,DE\n3405803776,3405804031,nl\n3405804032,3405804032,??\n3405804033,3405804033,EU\nrubbish\n"
+SIX = "2001:db8::,2001:db8:0:ffff:ffff:ffff:ffff:ffff,AT\n2001:db8:1::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,CH\n"
+
+
+def test_the_text_files_of_tor(tmp_path: Path) -> None:
+    (tmp_path / "geoip").write_text(FOUR)
+    countries = Countries(folders=(str(tmp_path),))
+    clients = ("192.0.2.0", "192.0.2.255", "192.0.3.0", "192.0.1.255", "203.0.113.7", "203.0.114.0", "203.0.114.1", "2001:db8::1")
+    assert [countries.place(client) for client in clients] == ["DE", "DE", "unknown", "unknown", "NL", "unknown", "unknown", "unknown"]
+    (tmp_path / "geoip6").write_text(SIX)
+    countries = Countries(str(tmp_path / "geoip"))
+    assert [countries.of(client) for client in ("2001:db8::1", "2001:db8:1::/64", "2001:db8:2::1", "::1")] == ["AT", "CH", "", ""]
+    assert countries.of("a host") == ""
+
+
+@pytest.mark.parametrize("text", ["", "5,9,DE\n1,2,NL\n", "9,5,DE\n", "5,9,DE\n7,12,NL\n", "4294967296,4294967297,DE\n"])
+def test_text_that_cannot_be_searched_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "geoip"
+    path.write_text(text)
+    with pytest.raises(BadInputError, match=r"cannot be read: geoip: (holds no line|line \d: the ranges are not sorted)"):
+        Countries(str(path))
+
+
+def test_data_that_changed_is_taken_up_and_what_is_damaged_is_not(tmp_path: Path) -> None:
+    path, countries = tmp_path / "geoip", Countries(folders=(str(tmp_path),))
+    assert (countries.there, countries.refresh(), countries.place("192.0.2.1")) == (False, "", "")
+    path.write_text(FOUR)
+    assert (countries.refresh(), countries.place("192.0.2.1"), countries.database) == ("", "DE", str(path))
+    path.with_name("new").write_text(FOUR.replace("DE", "AT"))
+    path.with_name("new").replace(path)
+    assert (countries.refresh(), countries.place("192.0.2.1")) == ("", "AT")
+    path.with_name("new").write_text("")
+    path.with_name("new").replace(path)
+    assert "holds no line" in countries.refresh()
+    assert (countries.place("192.0.2.1"), countries.refresh()) == ("AT", "")
+
+
 def test_a_database_that_cannot_be_read(tmp_path: Path) -> None:
     bad = tmp_path / NAMES[1]
     bad.write_text("no database")

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from gatepost.core.access import Entry
+from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import Brake, Decision, Effect, Expire, Impose, Question, Release
-from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import (
     PROTOCOLS,
     AnyFact,
@@ -37,6 +38,7 @@ class Reference:
         self.rules = rules
         self.entries = entries
         self.brake = True
+        self.countries = CountryPolicy()
         self.paused_until = 0
         self.newest = 0
         self.late = 0
@@ -67,6 +69,9 @@ class Reference:
         entry = self._entry(at, client, protocol, stage)
         if entry is not None and entry.verb == "deny":
             return Answer("refuse", entry)
+        country = question.country if self._against(question, entry) else ""
+        if country and self.countries.mode == "enforce":
+            return Answer("refuse", country=country)
         against = [
             each.decision
             for each in self.standing
@@ -83,7 +88,18 @@ class Reference:
         if against:
             slowest = max(each.delay for each in against)
             return Answer("delay", delay=slowest, decisions=[each.number for each in against if each.delay == slowest])
-        return Answer("allow", entry)
+        return Answer("allow", entry, country=country)
+
+    def _against(self, question: Question, entry: Entry | None) -> bool:
+        """Whether the countries' policy would refuse: a log-in, from a country that was looked up, of nobody who is trusted or known."""
+        policy, country = self.countries, question.country
+        if policy.mode == "off" or question.stage != "login" or not country or question.protocol not in (policy.protocols or PROTOCOLS):
+            return False
+        listed = country in policy.codes
+        refused = not policy.unknown if country == "unknown" else listed if policy.direction == "refuse" else not listed
+        at, client = question.at, question.client
+        known = policy.known_may and (self._known(question.account, client, at) if question.account else self._known_around(client, at))
+        return refused and not known and not self._trusts(entry, "auth_failed")
 
     # --- judging
 
@@ -230,6 +246,11 @@ class Reference:
         net = around(client)
         if any(inside(str(allowed), net) or inside(client, str(allowed)) for allowed in self._allowed_now()):
             return True
+        return self._known_around(client, at)
+
+    def _known_around(self, client: str, at: int) -> bool:
+        """Whether anybody is known from the network of a client (/24, /48)."""
+        net = around(client)
         return any(each.known and each.account and around(each.client) == net and each.at > at - 30 * DAY for each in self.deeds)
 
     def _silent(self, rule: str, group: Group, key: str, at: int) -> bool:
@@ -356,6 +377,8 @@ class Reference:
             yield from self._adopt_rules(deed)
         elif isinstance(deed, AdoptLists):
             yield from self._adopt_lists(deed)
+        elif isinstance(deed, AdoptCountries):
+            self.countries = deed.policy
         elif isinstance(deed, Hold):
             number = len(self.standing) + 1
             decision = Decision(

@@ -96,6 +96,7 @@ class Answer:
     entry: Entry | None = None
     delay: int = 0
     decisions: list[int] = field(default_factory=list)
+    country: str = ""
 
 
 def home(client: str) -> str:

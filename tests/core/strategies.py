@@ -14,8 +14,9 @@ from msgspec import Struct, structs
 
 from gatepost.core.access import Entry, check_entries
 from gatepost.core.counters import KIND_OF
+from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import QUESTION_STAGES, Question
-from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import (
     PROTOCOLS,
     REASONS,
@@ -208,18 +209,33 @@ def a_subject(pick: Pick, clients: tuple[Client, ...]) -> Subject:
 
 def a_question(pick: Pick, clients: tuple[Client, ...]) -> Question:
     """A question, its time left open."""
-    return Question(0, pick(*clients), pick("smtp", "imap", "http"), pick(*QUESTION_STAGES), an_account(pick))
+    stage = pick(*QUESTION_STAGES, "login", "login")
+    return Question(0, pick(*clients), pick("smtp", "imap", "http"), stage, an_account(pick), pick("", "DE", "DE", "NL", "unknown"))
+
+
+def a_policy(pick: Pick) -> CountryPolicy:
+    """Any policy of countries."""
+    return CountryPolicy(
+        mode=pick("enforce", "enforce", "observe", "off"),
+        direction=pick("allow", "refuse"),
+        codes=pick(("DE",), ("DE", "NL"), ("AT",)),
+        unknown=pick(True, False),
+        protocols=pick((), (), ("imap",)),
+        known_may=pick(True, True, False),
+    )
 
 
 def an_interlude(pick: Pick, rules: tuple[Rule, ...], clients: tuple[Client, ...]) -> Any:
     """A deed, a question or a moment, its times left relative."""
-    what = pick("ask", "ask", "ask", "ask", "advance", "reload", "rules", "lists", "hold", "lift", "lift", "forget", "pause")
+    what = pick(*["ask"] * 4, "advance", "reload", "rules", "lists", "countries", "countries", "hold", "lift", "lift", "forget", "pause")
     if what == "ask":
         return a_question(pick, clients)
     if what == "rules":
         return AdoptRules(0, changed(pick, rules), pick(True, True, False))
     if what == "lists":
         return AdoptLists(0, some_entries(pick))
+    if what == "countries":
+        return AdoptCountries(0, a_policy(pick))
     if what == "hold":
         return Hold(0, a_subject(pick, clients), pick(SECOND, 10 * SECOND, MINUTE), pick(PROTOCOLS, ("smtp",), ("imap", "http")), "by hand")
     if what == "lift":

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from gatepost.core.access import own_entries
-from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
+from gatepost.core.countries import CountryPolicy
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
 from gatepost.core.rules import PRESETS
 from gatepost.core.spans import decode_span, encode_span
 from tests.core.made import IP, client
@@ -15,6 +16,7 @@ from tests.core.made import IP, client
     [
         AdoptRules(1, PRESETS["strict"], brake=False),
         AdoptLists(1, own_entries()),
+        AdoptCountries(1, CountryPolicy(mode="observe", direction="refuse", codes=("NL",), unknown=False, protocols=("imap",), known_may=False)),
         Hold(1, client(IP), 5),
         Lift(1, client(IP), 7),
         Forget(1, client(IP)),

@@ -55,9 +55,11 @@ def plain(effect: Effect) -> tuple[Any, ...]:
 def agrees(verdict: Verdict, answer: Answer) -> bool:
     """Whether a verdict is the reference's answer; of several decisions that turn away, it may name any."""
     if isinstance(verdict, Allow):
-        return answer.word == "allow" and verdict.entry == answer.entry
+        return answer.word == "allow" and verdict.entry == answer.entry and verdict.watched == answer.country
     if isinstance(verdict, Delay):
         return answer.word == "delay" and verdict.us == answer.delay and verdict.decision.number in answer.decisions
+    if verdict.country or answer.country:
+        return answer.word == "refuse" and answer.country == verdict.country and verdict.reason == "country"
     if verdict.entry is not None:
         return answer.word == "refuse" and answer.entry == verdict.entry and verdict.reason == "denied"
     decision = verdict.decision

@@ -14,6 +14,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
 
 from gatepost.aid.setup_dovecot import NEW, SHOWN
 from tests.e2e import hosts, net
@@ -29,6 +31,7 @@ N = 5
 KERNEL = "[nftables.ports]\nsmtp = [9025]\nimap = [9143]\npop3 = [9110]\nsieve = [9190]\n"
 """Ports that nobody listens on: the kernel keeps nobody out."""
 KEY = "a-key-that-only-this-test-has"
+COUNTRIES = "/etc/gatepost/countries.mmdb"
 LISTENER = f'[[dovecot_policy]]\nlisten = "0.0.0.0:4001"\nkey = "{KEY}"\n'
 RULE = """\
 [[rule]]
@@ -63,7 +66,11 @@ def place(world: net.World) -> Place:
 @pytest.fixture(scope="module")
 def guard(place: Place) -> Iterator[Live]:
     """The daemon, which Dovecot asks."""
-    made = Live(machine(place), config=FOLLOWED + LISTENER, nftables=KERNEL)
+    made = Live(machine(place), config=f'{FOLLOWED}{LISTENER}[country]\ndatabase = "{COUNTRIES}"\n', nftables=KERNEL)
+    countries = MMDBWriter(6, "Test-Country", languages=["en"], ipv4_compatible=True)
+    for prefix, code in (("192.0.2.0/24", "DE"), ("203.0.113.0/24", "NL")):
+        countries.insert_network(IPSet([prefix]), {"country": {"iso_code": code}})
+    countries.to_db_file(str(machine(place).path(COUNTRIES)))
     assert "written; now: " in made.cli("setup", "dovecot", "--apply")
     assert "nothing to add" in made.cli("setup", "dovecot")
     machine(place).run("doveadm", "reload")
@@ -274,6 +281,32 @@ def test_what_fails_while_we_hang_counts_once(place: Place, guard: Live) -> None
     assert guard.blocks() == set(), "one before, two meanwhile, one after"
     fail(guard, wrong(client, 1, guess="last"))
     guard.becomes({("guesses", "imap", client.source)})
+
+
+def test_who_logs_in_from_another_country_is_refused_and_its_mail_comes_in(place: Place, guard: Live) -> None:
+    rule(guard)
+    here, abroad = place.at("192.0.2.80"), place.at("203.0.113.80")
+    assert logs_in(abroad)
+    wait_until(lambda: "Netherlands" in guard.cli("access", "country", "show"), 10, "the account is known from there")
+    refused = guard.machine.start(*guard.program("access", "country", "allow", "DE"), said=guard.said).wait(30)
+    assert (refused, "Netherlands (NL)" in guard.words()) == (2, True)
+    assert "refused" in guard.cli("access", "country", "allow", "DE", "--known", "refuse", "--even-mine")
+    before = len(log(place))
+    assert not logs_in(abroad), "the password is right, and the account known there"
+    assert abroad.smtp_guess(USER, SECRET, 587) == 535
+    wait_until(lambda: "policy server refusal" in log(place)[before:], 10, "Dovecot says why")
+    said = [line for lines in sessions(log(place)[before:], abroad.source).values() for line in lines]
+    assert not [line for line in said if "passwd-file(" in line], "nobody looked the password up"
+    assert logs_in(here)
+    assert abroad.deliver([USER]) == {}, "mail comes in from everywhere"
+    wait_until(lambda: "country: NL" in guard.cli("why", abroad.source), 20, "the history tells of it")
+    assert "login refuse (country)" in guard.cli("why", abroad.source)
+    assert "(country)" in next(line for line in guard.cli("why", abroad.source).splitlines() if "times turned away" in line)
+    guard.cli("access", "country", "allow", "DE", "--even-mine")
+    assert logs_in(abroad), "the account is known there"
+    assert not logs_in(abroad, BOB, "secret-b")
+    guard.cli("access", "country", "off")
+    assert logs_in(abroad, BOB, "secret-b")
 
 
 def test_dovecot_24_asks_from_another_host_and_tells_why(place: Place, guard: Live, world: net.World) -> None:

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.core.access import Entry
-from gatepost.core.deeds import AdoptLists, AdoptRules, Hold
+from gatepost.core.countries import CountryPolicy
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, Hold
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Refused
 from gatepost.core.rules import Rule
 from gatepost.core.spans import HOUR, Span
@@ -179,6 +180,21 @@ def test_the_nth_failure_is_the_last_that_may_be_tried(place: Place) -> None:
         assert (state.requests, state.facts, state.refusals, state.connections) == (10, 5, 2, 1)
 
     place.run(doing)
+
+
+def test_a_country_is_refused_and_written_down_with_its_reason(place: Place) -> None:
+    guard = place.bench.guard
+    guard.place = lambda client: "NL"
+    guard.order.do(AdoptCountries(place.bench.now(), CountryPolicy(mode="enforce", codes=("DE",), protocols=("imap",))))
+
+    async def doing(made: DovecotPolicyInlet, dovecot: Dovecot) -> None:
+        assert [await dovecot.status(protocol=protocol) for protocol in ("imap", "pop3")] == [-1, 0]
+        assert await dovecot.ask("report", login(success=False, policy_reject=True)) == {"status": "ok"}
+
+    place.run(doing)
+    (refused,) = place.facts()
+    assert (type(refused), refused.stage, refused.reason, refused.country, refused.account) == (Refused, "login", "country", "NL", "bob@example.org")
+    assert guard.stats.countries == {("NL", True): 1}
 
 
 def test_what_is_told_becomes_facts(place: Place) -> None:

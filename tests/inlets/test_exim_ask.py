@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from gatepost.core.access import Entry
+from gatepost.core.countries import CountryPolicy
+from gatepost.core.deeds import AdoptCountries
 from gatepost.core.facts import AuthFailed, Connected, MessageAccepted, MessageBounced, Refused
 from gatepost.core.spans import Span
 from gatepost.core.subjects import account
@@ -85,6 +87,22 @@ def test_the_nth_failed_log_in_is_the_last() -> None:
 
     asking(inlet, doing)
     assert [(each.stage, each.reason) for each in guard.of(Refused)] == [("auth", "too-many-auth-failed")]
+
+
+def test_a_country_is_refused_before_the_password_and_when_the_account_is_known() -> None:
+    guard = Made()
+    inlet = made(guard)
+    guard.guard.place = lambda client: "NL"
+    guard.guard.order.do(AdoptCountries(1, CountryPolicy(mode="enforce", codes=("DE",))))
+
+    async def doing() -> None:
+        assert await ask(inlet, f"auth {CLIENT}\n") == "deny Access denied"
+        assert await ask(inlet, f"connect {CLIENT}\n") == "ok"
+        assert await ask(inlet, f"rcpt {CLIENT} account64=\n") == "ok"
+        assert await ask(inlet, f"rcpt {CLIENT} account64={BOB}\n") == "deny Access denied"
+
+    asking(inlet, doing)
+    assert [(each.stage, each.reason, each.country) for each in guard.of(Refused)] == [("auth", "country", "NL"), ("rcpt", "country", "NL")]
 
 
 def test_relaying_is_granted_for_the_box_and_nothing_else() -> None:

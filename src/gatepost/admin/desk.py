@@ -110,6 +110,7 @@ class Desk:
         test_channel: Callable[[str], Awaitable[str]] = untold,
         wiring: Callable[[], Sequence[Wired]] = lambda: (),
         country: Callable[[str], str] = lambda subject: "",
+        country_data: Callable[[], str] = lambda: "",
     ) -> None:
         self.guard = guard
         self.store = store
@@ -140,6 +141,8 @@ class Desk:
         """Looks at the mail servers that are to ask; may take a second, so call it off the loop."""
         self.country = country
         """Where a client or network is registered, as an ISO 3166-1 code; empty where nobody knows."""
+        self.country_data = country_data
+        """The file that countries are looked up in; empty where there is none."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from gatepost.core.access import Entry, own_entries
+from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import Question
-from gatepost.core.deeds import AdoptLists, AdoptRules, Deed
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed
 from gatepost.core.engine import Engine
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Rule
@@ -28,6 +29,7 @@ class Play:
     def __init__(self) -> None:
         self._rules: dict[str, Rule] = {}
         self._entries: list[Entry] = list(own_entries())
+        self._countries = CountryPolicy()
         self._order: Order | None = None
         self.now = EPOCH
 
@@ -61,15 +63,23 @@ class Play:
             self._rules[given.rule.name] = given.rule
         if given.entry:
             self._entries = [each for each in self._entries if not (each.own and each.networks == given.entry.networks)] + [given.entry]
+        if given.countries:
+            self._countries = given.countries
         if given.at >= 0:
             self.now = given.at
-            rules, entries = tuple(self._rules.values()), tuple(self._entries)
-            for effect in self._started().do(AdoptLists(self.now, entries) if given.entry else AdoptRules(self.now, rules)):
+            for effect in self._started().do(self._adopted(given)):
                 yield tell_effect(effect)
+
+    def _adopted(self, given: Given) -> AnyDeed:
+        if given.countries:
+            return AdoptCountries(self.now, self._countries)
+        return AdoptLists(self.now, tuple(self._entries)) if given.entry else AdoptRules(self.now, tuple(self._rules.values()))
 
     def _started(self) -> Order:
         if self._order is None:
-            self._order = Order(Engine(tuple(self._rules.values()), tuple(self._entries)))
+            engine = Engine(tuple(self._rules.values()), tuple(self._entries))
+            engine.countries = self._countries
+            self._order = Order(engine)
         return self._order
 
 

@@ -58,6 +58,8 @@ SNAPSHOT_ENTRIES = 500_000
 """Entries after which one is made sooner."""
 SNAPSHOT_LOOK = 10
 """Seconds between two looks at how many there are."""
+COUNTRIES_LOOK = 600
+"""Seconds between two looks at the data of countries."""
 
 
 Looking = asyncio.Future[Findings]
@@ -82,6 +84,7 @@ class Daemon:
         self._alerts: Alerts | None = None
         self._starting: list[asyncio.Task[None]] = []
         self._started = asyncio.Event()
+        self._countries = Countries(folders=())
         self._lost = False
         """It ended because it could not go on."""
 
@@ -121,6 +124,7 @@ class Daemon:
         with _no_collections():
             store, recovered = self._recover(paths.state / "gatepost.db")
         drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
+        placing = asyncio.create_task(asyncio.to_thread(self._find_countries))
         order = Order(recovered.engine, recovered.place)
         loop = asyncio.get_running_loop()
         journal = Journal(store, recovered.place, on_gap=lambda: loop.call_soon_threadsafe(make_whole))
@@ -136,6 +140,8 @@ class Daemon:
         tables = [PostfixCidr(hiding, Standing(order.engine), order.judge, now)] if hiding.path else []
         guard = Guard(order, journal, [mirror, *tables], self._announce, now)
         guard.recall(recovered.cursors)
+        self._countries = await placing
+        guard.place = self._countries.place
         keeper = self._keeper(paths, store)
         accounts = self._settings.accounts
         desk = Desk(
@@ -160,7 +166,8 @@ class Daemon:
             confined=True,
             steady=lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000,
             wiring=wiring(lambda: self._settings),
-            country=self._countries().of,
+            country=self._countries.of,
+            country_data=lambda: self._countries.database,
         )
         alerts = self._alerts = self._make_alerts(paths, desk)
         try:
@@ -171,7 +178,7 @@ class Daemon:
             journal.close()
             store.close()
 
-    def _countries(self) -> Countries:
+    def _find_countries(self) -> Countries:
         """Who knows where an address is registered; nobody where the database cannot be read."""
         try:
             return Countries(self._settings.country.database)
@@ -247,6 +254,7 @@ class Daemon:
                 tasks.append(group.create_task(desk.recall.run()))
             tasks.append(group.create_task(HostNames(desk).run()))
             tasks.append(group.create_task(self._watchdog()))
+            tasks.append(group.create_task(self._refresh_countries()))
             tasks.append(group.create_task(self._helper(mirror, stop)))
             found = await looking
             desk.daemons = tuple(daemon.name for daemon in found.daemons)
@@ -352,6 +360,13 @@ class Daemon:
                 stop.set()
                 return
             await asyncio.sleep(1)
+
+    async def _refresh_countries(self) -> None:
+        """Takes up data of countries that came or changed: packages and geoipupdate(1) replace it now and then."""
+        while True:
+            await asyncio.sleep(COUNTRIES_LOOK)
+            if problem := await asyncio.to_thread(self._countries.refresh):
+                self._speaker.say("warning", "country", problem=problem, state="the data that was read before stays")
 
     async def _watchdog(self) -> None:
         """Signs of life for the service manager: from the loop itself, so that a stuck one shows."""

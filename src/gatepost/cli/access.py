@@ -13,6 +13,7 @@ import click
 from gatepost import config
 from gatepost.cli import options
 from gatepost.cli.client import ask
+from gatepost.cli.country import country
 from gatepost.cli.show import left, number, print_json, safe, table
 from gatepost.core.decisions import QUESTION_STAGES
 from gatepost.core.facts import PROTOCOLS
@@ -20,7 +21,10 @@ from gatepost.core.facts import PROTOCOLS
 
 @click.group()
 def access() -> None:
-    """Show and change the deny and allow lists."""
+    """Show and change the deny and allow lists, and from which countries one may log in."""
+
+
+access.add_command(country)
 
 
 @access.command("list")
@@ -136,6 +140,8 @@ def _verdict(answer: dict[str, Any]) -> str:
     if entry:
         of = f", for {safe(entry['name'])}" if entry.get("name") else ""
         why = f"the entry {entry['verb']} {safe(entry['prefix'])}{of}" + (", which lets it relay" if answer.get("relay") else "")
+    elif answer.get("country"):
+        why = f"{'its' if answer['verdict'] == 'refuse' else 'observed only: its'} country, {safe(answer['country'])}, may not log in"
     elif answer.get("rule"):
         why = f"held by {safe(answer['rule'])}" + (f": {safe(answer['reason'])}" if answer.get("reason") else "")
     else:

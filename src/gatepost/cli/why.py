@@ -85,6 +85,7 @@ def _told(event: dict[str, Any]) -> str:
         event["client"],
         event["account"],
         event["detail"].get("reason", ""),
+        f"country: {event['detail']['country']}" if event["detail"].get("country") else "",
     ]
     return safe(" ".join(word for word in words if word))
 

@@ -96,12 +96,16 @@ class Question(Struct, frozen=True, gc=False):
     protocol: Protocol
     stage: QuestionStage
     account: str = ""
+    country: str = ""
+    """Where the client is registered, ``unknown`` where nobody knows; empty: nobody looked, and the countries' policy says nothing."""
 
 
 class Allow(Struct, frozen=True, gc=False):
     """Go on. ``entry`` is the allow entry that says so; at stage relay only such an entry grants relaying, plain Allow is no objection."""
 
     entry: Entry | None = None
+    watched: str = ""
+    """The country for which it would have been refused, did the countries' policy enforce."""
 
     @property
     def grants_relay(self) -> bool:
@@ -120,9 +124,11 @@ class Refuse(Struct, frozen=True, gc=False):
     """Turned away: by a decision, or by a deny entry."""
 
     reason: str
-    """A stable code: the rule's name, ``denied`` for a list entry, ``administrator`` for a hold made by hand."""
+    """A stable code: the rule's name, ``denied`` for a list entry, ``administrator`` for a hold made by hand, ``country`` for where it is."""
     decision: Decision | None = None
     entry: Entry | None = None
+    country: str = ""
+    """The country that the policy is against."""
 
 
 Verdict = Allow | Delay | Refuse

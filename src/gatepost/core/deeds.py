@@ -7,6 +7,7 @@ restart and a second host see the same state. Limits: who did it and why is the 
 from msgspec import Struct
 
 from gatepost.core.access import Entry
+from gatepost.core.countries import CountryPolicy
 from gatepost.core.facts import PROTOCOLS, Protocol, kind_name
 from gatepost.core.rules import Rule
 from gatepost.core.subjects import Subject
@@ -30,6 +31,12 @@ class AdoptLists(Deed, frozen=True, gc=False):
     """These are the deny and allow entries from now on, the own ones included."""
 
     entries: tuple[Entry, ...]
+
+
+class AdoptCountries(Deed, frozen=True, gc=False):
+    """This is the policy of countries from now on: from where one may log in. It ends no session and touches no decision."""
+
+    policy: CountryPolicy
 
 
 class Hold(Deed, frozen=True, gc=False):
@@ -60,4 +67,4 @@ class Pause(Deed, frozen=True, gc=False):
     until: int
 
 
-AnyDeed = AdoptRules | AdoptLists | Hold | Lift | Forget | Pause
+AnyDeed = AdoptRules | AdoptLists | AdoptCountries | Hold | Lift | Forget | Pause

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from gatepost.core.access import Entry, Lists, own_entries
 from gatepost.core.brake import BRAKE_LEAST, Braking
 from gatepost.core.counters import KIND_OF, Counter, counter, is_bad
+from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.deeds import AnyDeed
 from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, Fact, Held, MessageAccepted, Protocol, Refused, SessionEnded
@@ -59,6 +60,7 @@ class Engine:
         self.numbered = 0
         """Decisions made so far."""
         self.brake = True
+        self.countries = CountryPolicy()
         self.paused_until = 0
         self.graces: dict[str, int] = {}
         self.lists = Lists(own_entries() if entries is None else entries)
@@ -111,9 +113,10 @@ class Engine:
         return effects
 
     def judge(self, question: Question) -> Verdict:
-        """Whether a client may go on: list entries first, then what stands, else allow (the law, 8)."""
+        """Whether a client may go on: list entries first, then at log-ins the countries' policy, then what stands, else allow (the law, 8)."""
         view = self._views.get(question.client) or self.view(question.client)
-        return self._judge(view, question.at, question.protocol, question.stage, question.account)
+        country = question.country if question.stage == "login" else ""
+        return self._judge(view, question.at, question.protocol, question.stage, question.account, country)
 
     def advance(self, at: int) -> tuple[Expire, ...]:
         """What ran out by a time, each told once."""
@@ -158,10 +161,14 @@ class Engine:
                 return entry
         return None
 
-    def _judge(self, view: View, at: int, protocol: Protocol, stage: QuestionStage, account: str) -> Verdict:
+    def _judge(self, view: View, at: int, protocol: Protocol, stage: QuestionStage, account: str, country: str = "") -> Verdict:
         entry = self.entry_for(view.entries, at, protocol, stage) if view.entries else None
         if entry is not None and entry.verb == "deny":
             return Refuse("denied", entry=entry)
+        if country and not self._shuts_out(country, entry, view, at, protocol, account):
+            country = ""
+        if country and self.countries.mode == "enforce":
+            return Refuse("country", country=country)
         picky = entry is not None or bool(self.graces)
         slowest: Decision | None = None
         for decision in self.holdings.on(view, account):
@@ -173,7 +180,16 @@ class Engine:
                 return Refuse(decision.rule or "administrator", decision=decision)
             if slowest is None or decision.delay > slowest.delay:
                 slowest = decision
-        return Allow(entry) if slowest is None else Delay(slowest.delay, slowest)
+        return Allow(entry, country) if slowest is None else Delay(slowest.delay, slowest)
+
+    def _shuts_out(self, country: str, entry: Entry | None, view: View, at: int, protocol: Protocol, account: str) -> bool:
+        """Whether the countries' policy is against a log-in: not of a client that an allow entry trusts, nor of a known one."""
+        policy = self.countries
+        if policy.mode == "off" or protocol not in policy.on or not policy.refuses(country) or (entry is not None and entry.trusts("auth_failed")):
+            return False
+        # Who names no account yet (Exim asks at AUTH) may be one who is known from there; he is asked about again when he has named it.
+        known = self.known.has(account, view, at) if account else self.known.in_network(view.network, at)
+        return not (policy.known_may and known)
 
     def _excused(self, decision: Decision, entry: Entry | None, view: View, at: int, stage: QuestionStage, account: str) -> bool:
         """Whether a decision leaves this client alone: list entries go before decisions, known clients before holds of their account."""

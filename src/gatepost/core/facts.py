@@ -127,6 +127,8 @@ class Refused(Fact, frozen=True, gc=False):
     stage: str = "connect"
     reason: str = ""
     account: str = ""
+    country: str = ""
+    """Where the client is registered, where that was the reason."""
 
 
 AnyFact = Connected | SessionEnded | AuthFailed | AuthSucceeded | MessageAccepted | Rejected | MessageBounced | ProtocolAbused | Held | Refused

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from gatepost.core.access import Entry
 from gatepost.core.brake import Lately
+from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import Decision
 from gatepost.core.engine import Engine, Limits
 from gatepost.core.rules import Rule
@@ -55,6 +56,7 @@ class _State(Struct):
     braking: list[tuple[str, list[tuple[str, int, bool]]]]
     numbers: dict[str, int]
     brake: bool
+    countries: CountryPolicy = CountryPolicy()
 
 
 _NUMBERS = ("newest", "late", "turned_away", "numbered", "paused_until", "_turn_at")
@@ -87,6 +89,7 @@ def dump(engine: Engine) -> bytes:
             braking=[(rule, [(name, *what) for name, what in lately.held.items()]) for rule, lately in engine.braking.rules.items()],
             numbers=numbers,
             brake=engine.brake,
+            countries=engine.countries,
         )
     )
 
@@ -113,6 +116,7 @@ def load(data: bytes) -> Engine:
     engine.braking.dropped = state.numbers.pop("braking")
     engine.braking.rules = {rule: Lately(held) for rule, held in state.braking}
     engine.brake = state.brake
+    engine.countries = state.countries
     for name in _NUMBERS:
         setattr(engine, name, state.numbers[name])
     engine.lists.expire(engine.newest)

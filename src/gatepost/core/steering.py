@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatepost.core.access import Network
 from gatepost.core.decisions import Decision, Effect, Impose
-from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import Protocol
 from gatepost.core.rules import check_rules
 from gatepost.core.subjects import Client, Subject, name_of, network, pair, prefix_text
@@ -41,6 +41,11 @@ def _adopt_lists(engine: Engine, deed: AdoptLists) -> Iterator[Effect]:
         lifted = _allowed(engine, standing, deed.at)
         if lifted:
             yield engine.holdings.release(standing, deed.at, "allow entry", lifted)
+
+
+def _adopt_countries(engine: Engine, deed: AdoptCountries) -> Iterator[Effect]:
+    engine.countries = deed.policy
+    yield from ()
 
 
 def _allowed(engine: Engine, standing: Decision, at: int) -> tuple[Protocol, ...]:
@@ -172,6 +177,7 @@ def _pause(engine: Engine, deed: Pause) -> Iterator[Effect]:
 _DEEDS: dict[type[Deed], Callable[[Engine, Any], Iterator[Effect]]] = {
     AdoptRules: _adopt_rules,
     AdoptLists: _adopt_lists,
+    AdoptCountries: _adopt_countries,
     Hold: _hold,
     Lift: _lift,
     Forget: _forget,

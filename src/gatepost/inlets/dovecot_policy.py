@@ -146,7 +146,10 @@ class Answers:
         if outcome == "succeeded":
             return AuthSucceeded(at, host, protocol, service, who, False, name, method, session)
         if outcome == "refused":
-            return Refused(at, host, protocol, service, who, False, "login", "policy", name)
+            # Dovecot brings back that we refused, and not why.
+            verdict = self._guard.why(Question(at, who, protocol, "login", name))
+            reason, country = (verdict.reason, verdict.country) if isinstance(verdict, Refuse) else ("policy", "")
+            return Refused(at, host, protocol, service, who, False, "login", reason, name, country)
         secret = blake2b(asked.secret.encode(), digest_size=8, key=self._key).hexdigest() if asked.secret else ""
         return AuthFailed(at, host, protocol, service, who, outcome == "servers", name, secret, 1, method, asked.reason, session)
 

@@ -137,9 +137,9 @@ class EximInlet(AskedInlet):
             self._refusals += 1
             service = SERVICES.get(asked.port, "smtp")
             host = asked.host.partition(".")[0]
-            told = Refused(question.at, host, "smtp", service, question.client, False, asked.verb, verdict.reason, question.account)
+            told = Refused(question.at, host, "smtp", service, question.client, False, asked.verb, verdict.reason, question.account, verdict.country)
             self._guard.hear([told], self.name, ())
-            return wire.deny("Access denied") if verdict.entry is not None else wire.defer("Not now, try again later")
+            return wire.deny("Access denied") if verdict.decision is None else wire.defer("Not now, try again later")
         if isinstance(verdict, Delay):
             return wire.wait(min(-(-verdict.us // SECOND), LONGEST_DELAY)) if asked.verb in DELAYED else wire.OK
         if asked.verb == "relay" and verdict.grants_relay and _within(verdict.entry, question.client):

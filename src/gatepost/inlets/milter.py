@@ -136,7 +136,7 @@ class _Session(Asked):
         verdict = inlet.ask(Question(inlet.now(), who, "smtp", stage, self._account), fact)
         if isinstance(verdict, Refuse):
             self._refused = True
-            inlet.tell(Refused(inlet.now(), self._host, "smtp", self._service, who, False, stage, verdict.reason, self._account), ())
+            inlet.tell(Refused(inlet.now(), self._host, "smtp", self._service, who, False, stage, verdict.reason, self._account, verdict.country), ())
         return verdict
 
     def _fact(self, kind: type[Kind], *more: Any) -> Kind | None:

@@ -144,7 +144,7 @@ class Answers:
             return DUNNO if told else self._sleep(at, verdict.us)
         if not told:
             stage = "message" if held is DEFERRED else "connect"
-            self._guard.hear([Refused(at, self._host, "smtp", "smtp", of, False, stage, verdict.reason, account)], self._inlet, ())
+            self._guard.hear([Refused(at, self._host, "smtp", "smtp", of, False, stage, verdict.reason, account, verdict.country)], self._inlet, ())
         return held if verdict.decision is not None else DENIED
 
     def _sleep(self, at: int, us: int) -> bytes:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gatepost.core.counters import is_bad
 from gatepost.core.decisions import Brake, Decision, Effect, Expire, Impose, Release
-from gatepost.core.deeds import AdoptLists, AdoptRules, Deed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, Deed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, MessageAccepted, Refused, SessionEnded, kind_name
 from gatepost.core.subjects import Client, Subject, wider
 from gatepost.stores.contract import Audit, Entry
@@ -124,6 +124,8 @@ class Rows:
             detail["rules"] = [rule.name for rule in deed.rules]
         elif isinstance(deed, AdoptLists):
             detail["entries"] = len(deed.entries)
+        elif isinstance(deed, AdoptCountries):
+            detail["countries"] = str(deed.policy)
         row.detail = _json(detail)
         return row
 

@@ -15,6 +15,7 @@ from msgspec import structs
 from gatepost.core.decisions import Allow, Delay, Effect, Impose, Question, Refuse, Verdict
 from gatepost.core.deeds import AdoptLists, AnyDeed, Lift
 from gatepost.core.facts import AnyFact, Fact
+from gatepost.core.subjects import Client
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.mirrors import Mirror, Standing
 from gatepost.pipeline.order import Order
@@ -50,13 +51,15 @@ Announce = Callable[[Sequence[Effect]], None]
 class Stats:
     """What came in since the start: facts by kind and protocol, when the last of each came, and which clients make most of them."""
 
-    __slots__ = ("busiest", "facts", "fed_by", "imposed", "last", "verdicts")
+    __slots__ = ("busiest", "countries", "facts", "fed_by", "imposed", "last", "verdicts")
 
     def __init__(self) -> None:
         self.imposed: Counter[tuple[str, bool]] = Counter()
         """Decisions that were made, by rule (``administrator``: by hand) and whether they only watch."""
         self.verdicts: Counter[tuple[str, str]] = Counter()
         """Answers to those who may let a client in, by stage and word (allow, delay, refuse)."""
+        self.countries: Counter[tuple[str, bool]] = Counter()
+        """Log-ins that the countries' policy was against, by country, and whether it refused them or only watched."""
         self.facts: Counter[tuple[type[Fact], str]] = Counter()
         self.last: dict[tuple[type[Fact], str], int] = {}
         self.fed_by: dict[tuple[type[Fact], str], dict[str, None]] = {}
@@ -75,6 +78,10 @@ class Stats:
     def answer(self, question: Question, verdict: Verdict) -> None:
         """Counts a verdict."""
         self.verdicts[question.stage, WORDS[type(verdict)]] += 1
+        if question.country:
+            against = verdict.country if isinstance(verdict, Refuse) else verdict.watched if isinstance(verdict, Allow) else ""
+            if against:
+                self.countries[against, isinstance(verdict, Refuse)] += 1
 
     def count(self, facts: Sequence[Fact], inlet: str = "") -> None:
         """Counts facts that came from an inlet."""
@@ -105,6 +112,8 @@ class Guard:
         self.standing = Standing(order.engine)
         self.stats = Stats()
         self.witness = Witness()
+        self.place: Callable[[Client], str] = lambda client: ""
+        """Where a client is registered, ``unknown`` where nobody knows; empty where there is no data. Asked only where a policy wants to know."""
         self.cursors: dict[str, bytes] = {}
         """How far each inlet has read, by its name."""
         self._announce = announce
@@ -155,9 +164,21 @@ class Guard:
 
     def judge(self, question: Question) -> Verdict:
         """Whether a client may go on: for who asks before it lets him; no fact is counted."""
+        question = self.placed(question)
         verdict = self.order.judge(question)
         self.stats.answer(question, verdict)
         return verdict
+
+    def why(self, question: Question) -> Verdict:
+        """What would be answered; for who only wants to know: it is not counted among the answers."""
+        return self.order.judge(self.placed(question))
+
+    def placed(self, question: Question) -> Question:
+        """A question with the client's country, where the countries' policy is on and the question is about a log-in."""
+        policy = self.order.engine.countries
+        if policy.mode == "off" or question.stage != "login" or question.country or question.protocol not in policy.on:
+            return question
+        return structs.replace(question, country=self.place(question.client))
 
     def admit(
         self, question: Question, fact: AnyFact, inlet: str = "", kinds: Sequence[type[Fact]] | None = None, logs: Logs = ALL_LOGS
@@ -165,6 +186,7 @@ class Guard:
         """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away. ``inlet`` is the witness, as in `hear`."""
         if inlet:
             self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, logs)
+        question = self.placed(question)
         verdict, effects = self.order.admit(question, fact)
         self.journal.add(self.order.place, [fact])
         self.stats.count([fact])

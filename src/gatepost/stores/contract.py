@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from gatepost.core.deeds import AdoptLists, AdoptRules, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, Forget, Hold, Lift, Pause
 from gatepost.core.facts import (
     AuthFailed,
     AuthSucceeded,
@@ -36,6 +36,7 @@ Entry = (
     | Refused
     | AdoptRules
     | AdoptLists
+    | AdoptCountries
     | Hold
     | Lift
     | Forget

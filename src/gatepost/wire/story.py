@@ -15,10 +15,12 @@ import msgspec
 from msgspec import Struct
 
 from gatepost.core.access import Entry
+from gatepost.core.countries import UNKNOWN, CountryPolicy
 from gatepost.core.decisions import QUESTION_STAGES, Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, Refuse, Release, Verdict
 from gatepost.core.deeds import AnyDeed, Forget, Hold, Lift, Pause
 from gatepost.core.facts import KINDS, PROTOCOLS, Fact, Held
 from gatepost.core.faults import BadInputError
+from gatepost.core.iso3166 import NAMES
 from gatepost.core.rules import PRESETS, Preset, Rule
 from gatepost.core.spans import HOUR, MINUTE, SECOND, Span, decode_span
 from gatepost.core.subjects import Subject, account, client, prefix_text
@@ -41,6 +43,7 @@ class Given(Struct, frozen=True):
     preset: Preset | None = None
     rule: Rule | None = None
     entry: Entry | None = None
+    countries: CountryPolicy | None = None
     at: int = -1
     """Microseconds; -1: from the start."""
 
@@ -149,8 +152,10 @@ def _read_given(words: list[str], at: int) -> Given:
             return Given(rule=_read_rule(name, rest), at=at)
         case [("allow" | "deny") as verb, prefix, *boxes]:
             return Given(entry=read_entry(verb, prefix, boxes), at=at)
+        case ["country", *rest] if rest:
+            return Given(countries=_read_countries(rest), at=at)
     raise BadInputError(
-        f"{words[0]!r}: a line starts with a time, <<, preset NAME, rule NAME, allow PREFIX, deny PREFIX, or one of {', '.join(_DEEDS)}"
+        f"{words[0]!r}: a line starts with a time, <<, preset NAME, rule NAME, allow PREFIX, deny PREFIX, country ..., or one of {', '.join(_DEEDS)}"
     )
 
 
@@ -167,6 +172,22 @@ def _read_rule(name: str, words: list[str]) -> Rule:
     if where:
         fields["where"] = where
     return _convert(fields, Rule)
+
+
+def _read_countries(words: list[str]) -> CountryPolicy:
+    """A policy as stories write it: ``country allow|refuse DE,AT [unknown=refuse] [known=refuse] [on=imap] [mode=observe]``, or ``country off``."""
+    match words:
+        case ["off"]:
+            return CountryPolicy()
+        case [("allow" | "refuse") as direction, codes, *rest]:
+            boxes = _only(_fields(rest), "unknown", "known", "on", "mode")
+            for box in ("unknown", "known"):
+                if boxes.get(box, "refuse") not in ("refuse", "allow"):
+                    raise BadInputError(f"{box}: {boxes[box]!r} is no answer; write allow or refuse")
+            fields: dict[str, Any] = {"mode": boxes.get("mode", "enforce"), "direction": direction, "codes": codes.split(",")}
+            fields |= {"unknown": boxes.get("unknown") != "refuse", "known_may": boxes.get("known") != "refuse"}
+            return _convert(fields | ({"protocols": boxes["on"].split(",")} if "on" in boxes else {}), CountryPolicy)
+    raise BadInputError("write country off, or country allow DE,AT or country refuse DE,AT, then unknown=refuse known=refuse on=imap mode=observe")
 
 
 def read_entry(verb: Any, prefix: str, boxes: list[str]) -> Entry:
@@ -212,17 +233,19 @@ def _read_report(text: str, at: int) -> Report:
 
 def _read_question(words: list[str], at: int) -> Question:
     if len(words) < 3:
-        raise BadInputError("a question is written: TIME ?? stage protocol client [account=NAME]")
+        raise BadInputError("a question is written: TIME ?? stage protocol client [account=NAME] [country=XX]")
     stage, protocol, address, *rest = words
     if stage not in QUESTION_STAGES:
         raise BadInputError(f"stage: {stage!r} is none; one of {', '.join(QUESTION_STAGES)}")
     if protocol not in PROTOCOLS:
         raise BadInputError(f"protocol: {protocol!r} is none; one of {', '.join(PROTOCOLS)}")
     fields = _fields(rest)
-    named = account(fields.pop("account", ""))
+    named, country = account(fields.pop("account", "")), fields.pop("country", "")
     if fields:
-        raise BadInputError(f"{next(iter(fields))}: a question has no such field; account=NAME is all")
-    return _convert({"at": at, "client": client(address), "protocol": protocol, "stage": stage, "account": named}, Question)
+        raise BadInputError(f"{next(iter(fields))}: a question has no such field; account=NAME and country=XX are all")
+    if country and country != UNKNOWN and country not in NAMES:
+        raise BadInputError(f"country: {country!r} is no code of ISO 3166-1; write two capitals, as in DE, or {UNKNOWN}")
+    return _convert({"at": at, "client": client(address), "protocol": protocol, "stage": stage, "account": named, "country": country}, Question)
 
 
 def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
@@ -244,7 +267,7 @@ def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
         case ["resume"]:
             return Pause(at, 0)
     raise BadInputError(
-        "deeds are written: adopt preset|rule|allow|deny ..., hold BY SUBJECT for SPAN, lift BY SUBJECT [grace=SPAN], forget BY SUBJECT, "
+        "deeds are written: adopt preset|rule|allow|deny|country ..., hold BY SUBJECT for SPAN, lift BY SUBJECT [grace=SPAN], forget BY SUBJECT, "
         "pause for SPAN, resume"
     )
 
@@ -285,12 +308,14 @@ def tell_effect(effect: Effect) -> str:
 def tell_verdict(verdict: Verdict) -> str:
     """A verdict in words, its explanation in parentheses at the end."""
     match verdict:
-        case Allow(entry):
-            return f"allow   ({entry})" if entry is not None else "allow"
+        case Allow(entry, watched):
+            why = [*([str(entry)] if entry is not None else []), *([f"would refuse country {watched}"] if watched else [])]
+            return f"allow   ({'; '.join(why)})" if why else "allow"
         case Delay(us, decision):
             return f"delay {Span(us)}   ({_why(decision)})"
-        case Refuse(reason, _, entry):
-            return f"refuse {reason}   ({entry})" if entry is not None else f"refuse {reason}"
+        case Refuse(reason, _, entry, country):
+            why = [str(entry)] if entry is not None else [country] if country else []
+            return f"refuse {reason}   ({why[0]})" if why else f"refuse {reason}"
 
 
 def _deed(decision: Decision) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from gatepost.core.facts import AuthFailed, MessageAccepted, SessionEnded
+from gatepost.core.countries import CountryPolicy
+from gatepost.core.deeds import AdoptCountries, AdoptLists
+from gatepost.core.facts import AuthFailed, MessageAccepted, Refused, SessionEnded
 from gatepost.core.spans import SECOND, Span
 from gatepost.inlets.gateway import session
 from gatepost.wire.proxy_header import write_2
@@ -91,6 +93,26 @@ def test_a_login_that_is_refused_is_answered_here() -> None:
 
     gate.run(doing)
     assert gate.kinds() == ["Connected", "Connected", "AuthFailed", "Refused"]
+
+
+def test_a_login_from_a_refused_country_is_answered_here() -> None:
+    gate = Gate("pop3")
+    gate.guard.place = lambda client: "NL"
+    gate.guard.order.do(AdoptLists(1, ()))  # loopback would be trusted
+    gate.guard.order.do(AdoptCountries(1, CountryPolicy(mode="enforce", codes=("DE",))))
+
+    async def doing(gate: Gate) -> None:
+        client = await gate.connect()
+        await client.until(b"\r\n")
+        await client.says(b"USER a\r\n")
+        assert await client.says(b"PASS secret\r\n") == b"-ERR [SYS/TEMP] Temporary authentication failure\r\n"
+        assert all(b"secret" not in session.got for session in gate.backend.sessions)
+
+    gate.run(doing)
+    assert gate.kinds() == ["Connected", "Refused"]
+    refused = gate.facts()[1]
+    assert isinstance(refused, Refused)
+    assert (refused.reason, refused.country, refused.account) == ("country", "NL", "a")
 
 
 def test_a_server_that_is_away_is_told_and_nobody_is_accused() -> None:

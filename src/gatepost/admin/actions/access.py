@@ -50,6 +50,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Whether an entry lets it relay without a log-in; asked at stage relay."""
     entry: Entry | None = None
     """The list entry that decides."""
+    country: str = ""
+    """The country for which the policy refuses it, or, with the verdict allow, would refuse it, did it enforce."""
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -201,7 +203,7 @@ def check_client(desk: Desk, address: str, protocol: str = "", stage: str = "con
 
 
 def _answer(desk: Desk, question: Question) -> Answer:
-    verdict = desk.guard.order.judge(question)
+    verdict = desk.guard.why(question)
     decision = None if isinstance(verdict, Allow) else verdict.decision
     return Answer(
         protocol=question.protocol,
@@ -210,4 +212,5 @@ def _answer(desk: Desk, question: Question) -> Answer:
         reason=decision.reason if decision else "",
         relay=isinstance(verdict, Allow) and question.stage == "relay" and verdict.grants_relay,
         entry=verdict.entry if isinstance(verdict, Allow | Refuse) else None,
+        country=verdict.country if isinstance(verdict, Refuse) else verdict.watched if isinstance(verdict, Allow) else "",
     )

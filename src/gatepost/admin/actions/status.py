@@ -6,8 +6,10 @@ enforced stand side by side; what is not fed or not enforced is told with its cu
 
 from msgspec import Struct
 
+from gatepost.admin.actions.country import country_problems
 from gatepost.admin.desk import Desk, Source
 from gatepost.core.counters import KIND_OF
+from gatepost.core.countries import CountryPolicy
 from gatepost.core.facts import Held, kind_name
 from gatepost.pipeline.mirrors import MirrorState
 from gatepost.pipeline.recall import Counts
@@ -78,6 +80,8 @@ class Status(Struct, frozen=True, kw_only=True):
     """How the keeper is doing; null where none runs."""
     entries: int
     """Entries of the deny and allow lists, the own ones included."""
+    countries: CountryPolicy
+    """From which countries one may log in."""
 
 
 def status(desk: Desk) -> Status:
@@ -112,6 +116,7 @@ def status(desk: Desk) -> Status:
         dropped=dict(engine.pressure),
         history=desk.recall.counts() if desk.recall else None,
         entries=len(engine.lists.entries),
+        countries=engine.countries,
     )
 
 
@@ -144,6 +149,7 @@ def problems_of(desk: Desk) -> list[str]:
         *(f"{mirror.name}: {mirror.problem}" for mirror in mirrors if mirror.problem),
         *(f"witness: {each.problem}; {each.cure}" for each in desk.guard.witness.state() if each.problem),
         *desk.unresolved.values(),
+        *country_problems(desk),
         *(f"channel {channel.name}: {channel.problem}" for channel in desk.channels() if channel.problem),
     ]
     store = _store(desk)

@@ -225,7 +225,7 @@ def _answers(desk: Desk, subject: Subject, now: int) -> list[Answered]:
     found = []
     for protocol in PROTOCOLS:
         for stage in QUESTION_STAGES if protocol == "smtp" else LOGIN_STAGES:
-            verdict = desk.guard.judge(Question(now, first, protocol, stage, account))
+            verdict = desk.guard.why(Question(now, first, protocol, stage, account))
             if isinstance(verdict, Allow):
                 word = "no leave" if stage == "relay" and not verdict.grants_relay else "allow"
                 said = Answered(protocol=protocol, stage=stage, verdict=word, reason=str(verdict.entry or ""))

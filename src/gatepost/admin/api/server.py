@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gatepost.admin.accounts import Role, at_least
-from gatepost.admin.actions import access, blocks, channels, lists, migrate, rules
+from gatepost.admin.actions import access, blocks, channels, country, lists, migrate, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.preview import AskRules, begin_preview, cancel_preview, preview
@@ -230,6 +230,14 @@ async def _export_entries(desk: Desk, who: Who, request: Request) -> Any:
     return PlainTextResponse(lists.export_entries(desk), media_type="text/csv")
 
 
+async def _countries(desk: Desk, who: Who, request: Request) -> Any:
+    return await country.show_countries(desk)
+
+
+async def _set_countries(desk: Desk, who: Who, request: Request) -> Any:
+    return await country.set_countries(desk, who, await read_as(request, country.SetCountries), _version(request))
+
+
 async def _rules(desk: Desk, who: Who, request: Request) -> Any:
     return rules.list_rules(desk)
 
@@ -330,6 +338,8 @@ ROUTES: tuple[tuple[str, str, Handler, Role], ...] = (
     ("GET", "/api/v1/access/check", _check_client, "viewer"),
     ("POST", "/api/v1/access/import", _import_entries, "operator"),
     ("GET", "/api/v1/access/export", _export_entries, "viewer"),
+    ("GET", "/api/v1/country", _countries, "viewer"),
+    ("PUT", "/api/v1/country", _set_countries, "administrator"),
     ("POST", "/api/v1/import", _migrate, "administrator"),
     ("GET", "/api/v1/rules", _rules, "viewer"),
     ("PUT", "/api/v1/rules", _import_rules, "administrator"),

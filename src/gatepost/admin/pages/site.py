@@ -22,7 +22,7 @@ from gatepost.admin.accounts import Accounts, Role, csrf_of
 from gatepost.admin.api import server
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import TooLargeError, UnauthorizedError
-from gatepost.admin.pages import access, account, alerts, audit, blocks, door, now, people, rules, why
+from gatepost.admin.pages import access, account, alerts, audit, blocks, country, door, now, people, rules, why
 from gatepost.admin.pages.look import STATIC, environment
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.admin.pages.shield import LOOPBACK, Shield
@@ -49,6 +49,7 @@ VIEWS: tuple[tuple[str, View, Role], ...] = (
     ("/access", access.show, "viewer"),
     ("/access/import", access.show_import, "operator"),
     ("/access/export", access.export, "viewer"),
+    ("/access/country", country.show, "viewer"),
     ("/alerts", alerts.show, "viewer"),
     ("/audit", audit.show, "viewer"),
     ("/account", account.show, "viewer"),
@@ -70,6 +71,7 @@ DEEDS: tuple[tuple[str, Deed, Role, View], ...] = (
     ("/access", access.add, "operator", access.show),
     ("/access/remove", access.remove, "operator", access.show),
     ("/access/import", access.bring, "operator", access.show_import),
+    ("/access/country", country.save, "administrator", country.show),
     ("/alerts/test", alerts.test, "operator", alerts.show),
     ("/account/password", account.password, "viewer", account.show),
     ("/account/others", account.others, "viewer", account.show),

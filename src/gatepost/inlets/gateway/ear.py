@@ -144,7 +144,7 @@ class SessionEar:
         verdict = self._office.judge(self._client, "login", name)
         if isinstance(verdict, Refuse):
             self._refused = True
-            self._office.tell(Refused(*self._head()[:5], True, "login", verdict.reason, name))
+            self._office.tell(Refused(*self._head()[:5], True, "login", verdict.reason, name, verdict.country))
             return False
         self.delay = verdict.us if isinstance(verdict, Delay) else 0
         return True
