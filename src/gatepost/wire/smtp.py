@@ -106,7 +106,7 @@ class SmtpTap(LoginTap):
         super().from_client(data)
 
     def _read(self) -> None:
-        while not self.ended and not self.open:
+        while self._in and not self.ended and not self.open:
             if self._mode == "command" or self._mode == "auth":
                 line = self._in.line()
                 if line is None:

@@ -28,15 +28,18 @@ class Incoming:
 
     def __init__(self) -> None:
         self._data = b""
+        """Empty where nothing waits."""
         self._at = 0
 
     def __len__(self) -> int:
         return len(self._data) - self._at
 
+    def __bool__(self) -> bool:
+        return self._data != b""
+
     def put(self, data: bytes) -> None:
         """More came."""
-        self._data = self._data[self._at :] + data if len(self) else data
-        self._at = 0
+        self._data, self._at = self._data[self._at :] + data, 0
 
     def back(self, data: bytes) -> None:
         """Puts bytes back, to be read next."""
@@ -44,21 +47,23 @@ class Incoming:
 
     def line(self) -> bytes | None:
         """Takes the next line, with its LF; None where none is whole."""
-        end = self._data.find(b"\n", self._at)
-        if end < 0:
+        data, at = self._data, self._at
+        end = data.find(b"\n", at) + 1
+        if not end:
             return None
-        line, self._at = self._data[self._at : end + 1], end + 1
-        return line
+        self._data, self._at = (data, end) if end < len(data) else (b"", 0)
+        return data[at:end]
 
     def some(self, most: int) -> bytes:
         """Takes the next bytes, so many at most."""
-        part = self._data[self._at : self._at + most]
-        self._at += len(part)
-        return part
+        data, at = self._data, self._at
+        end = at + most
+        self._data, self._at = (data, end) if end < len(data) else (b"", 0)
+        return data[at:end]
 
     def rest(self) -> bytes:
         """Takes all."""
-        rest = self._data[self._at :] if self._at else self._data
+        rest = self._data[self._at :]
         self._data, self._at = b"", 0
         return rest
 
@@ -123,7 +128,7 @@ class Tap(ABC):
     @property
     def full(self) -> bool:
         """Whether enough of the client's waits; no more should be read from it now."""
-        return len(self._in) > ENOUGH
+        return bool(self._in) and len(self._in) > ENOUGH
 
     @property
     def midway(self) -> bool:
@@ -155,14 +160,15 @@ class Tap(ABC):
         if self.open:
             self.to_client.append(data)
             return
-        lines = (self._answers + data).split(b"\n")
-        self._answers = lines.pop()
-        for index, line in enumerate(lines):
-            if not self._heed(line + b"\n"):
-                rest = b"\n".join([*lines[index + 1 :], self._answers])
+        data = self._answers + data
+        begin = 0
+        while end := data.find(b"\n", begin) + 1:
+            if not self._heed(data[begin:end]):
                 self._answers = b""
-                self._stopped(rest)
+                self._stopped(data[end:])
                 return
+            begin = end
+        self._answers = data[begin:]
         if len(self._answers) > LONGEST_ANSWER:
             self.end("the server left the protocol")
 
