@@ -106,7 +106,7 @@ class SmtpTap(LoginTap):
         super().from_client(data)
 
     def _read(self) -> None:
-        while self._in and not self.ended and not self.open:
+        while self._in.data and not self.ended and not self.open:
             if self._mode == "command" or self._mode == "auth":
                 line = self._in.line()
                 if line is None:
@@ -323,12 +323,7 @@ class SmtpTap(LoginTap):
     def _replied(self, code: int, reply: list[bytes]) -> None:
         """A whole reply came."""
         sent = self._sent.popleft() if self._sent else _Sent(b"")
-        if sent.verb == b"greeting" and self._hello_begun and code >= 400:
-            self._lost("The server behind does not take the client's address")
-            return
-        if sent.verb == b"greeting" and self._hello and code < 400:
-            self._hello_begun = True
-            self._send(self._hello.popleft(), sent)
+        if not self.greeted and self._introduces(sent, code):
             return
         if sent.verb == b"EHLO" and code == 250:
             self._chunking = any(line[4:12].upper() == b"CHUNKING" for line in reply[1:])
@@ -345,6 +340,17 @@ class SmtpTap(LoginTap):
             self._recipients = 0
         if self._patient and not self._sent:
             self._mode, self._patient = "command", False
+
+    def _introduces(self, sent: _Sent, code: int) -> bool:
+        """Before the client is greeted the server is told who he is: whether that goes on, or failed."""
+        if self._hello_begun and code >= 400:
+            self._lost("The server behind does not take the client's address")
+            return True
+        if self._hello and code < 400:
+            self._hello_begun = True
+            self._send(self._hello.popleft(), sent)
+            return True
+        return False
 
     def _rejected(self, sent: _Sent, code: int, reply: list[bytes]) -> None:
         """A refusal that is about the mail, not about syntax or order."""

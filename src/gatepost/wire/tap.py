@@ -24,47 +24,44 @@ ENOUGH = 65_536
 class Incoming:
     """Bytes of the client's that wait to be read. Reading many short lines out of a large piece costs no copies of the rest."""
 
-    __slots__ = ("_at", "_data")
+    __slots__ = ("_at", "data")
 
     def __init__(self) -> None:
-        self._data = b""
-        """Empty where nothing waits."""
+        self.data = b""
+        """What waits, from some place on; empty where nothing does."""
         self._at = 0
 
     def __len__(self) -> int:
-        return len(self._data) - self._at
-
-    def __bool__(self) -> bool:
-        return self._data != b""
+        return len(self.data) - self._at
 
     def put(self, data: bytes) -> None:
         """More came."""
-        self._data, self._at = self._data[self._at :] + data, 0
+        self.data, self._at = self.data[self._at :] + data, 0
 
     def back(self, data: bytes) -> None:
         """Puts bytes back, to be read next."""
-        self._data, self._at = data + self._data[self._at :], 0
+        self.data, self._at = data + self.data[self._at :], 0
 
     def line(self) -> bytes | None:
         """Takes the next line, with its LF; None where none is whole."""
-        data, at = self._data, self._at
+        data, at = self.data, self._at
         end = data.find(b"\n", at) + 1
         if not end:
             return None
-        self._data, self._at = (data, end) if end < len(data) else (b"", 0)
+        self.data, self._at = (data, end) if end < len(data) else (b"", 0)
         return data[at:end]
 
     def some(self, most: int) -> bytes:
         """Takes the next bytes, so many at most."""
-        data, at = self._data, self._at
+        data, at = self.data, self._at
         end = at + most
-        self._data, self._at = (data, end) if end < len(data) else (b"", 0)
+        self.data, self._at = (data, end) if end < len(data) else (b"", 0)
         return data[at:end]
 
     def rest(self) -> bytes:
         """Takes all."""
-        rest = self._data[self._at :]
-        self._data, self._at = b"", 0
+        rest = self.data[self._at :]
+        self.data, self._at = b"", 0
         return rest
 
 
@@ -128,7 +125,7 @@ class Tap(ABC):
     @property
     def full(self) -> bool:
         """Whether enough of the client's waits; no more should be read from it now."""
-        return bool(self._in) and len(self._in) > ENOUGH
+        return self._in.data != b"" and len(self._in) > ENOUGH
 
     @property
     def midway(self) -> bool:

@@ -190,14 +190,14 @@ class Session:
         """Carries out what the tap says."""
         tap, front, back = self.tap, self.front, self.back
         if tap.to_client and front is not None:
-            front.write(tap.to_client[0] if len(tap.to_client) == 1 else b"".join(tap.to_client))
+            front.write(b"".join(tap.to_client))
             tap.to_client.clear()
         if tap.to_server and back is not None and not tap.cut:
             if self.ear.delay:
                 self._hold()
             if not self._held:
                 self.forwarded = self.touched
-                back.write(tap.to_server[0] if len(tap.to_server) == 1 else b"".join(tap.to_server))
+                back.write(b"".join(tap.to_server))
                 tap.to_server.clear()
         if tap.cut and back is not None:
             back.abort()
