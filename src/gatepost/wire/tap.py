@@ -160,7 +160,10 @@ class Tap(ABC):
         data = self._answers + data
         begin = 0
         while end := data.find(b"\n", begin) + 1:
-            if not self._heed(data[begin:end]):
+            self._line(data[begin:end])
+            if self._in.data and not self.open:
+                self._read()
+            if self.open or self.ended:
                 self._answers = b""
                 self._stopped(data[end:])
                 return
@@ -187,13 +190,6 @@ class Tap(ABC):
     @abstractmethod
     def farewell(self, why: str) -> bytes:
         """How the session is ended by us, in the protocol."""
-
-    def _heed(self, line: bytes) -> bool:
-        """Reads a line of the server's, and on in what the client sent; whether the next is to be understood too."""
-        self._line(line)
-        if not self.open:
-            self._read()
-        return not (self.open or self.ended)
 
     def _stopped(self, rest: bytes) -> None:
         """Nothing is understood any more: where the session goes on, the rest of both streams passes, if nothing was slipped in before TLS."""

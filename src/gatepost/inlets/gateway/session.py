@@ -56,6 +56,8 @@ class _Front(asyncio.Protocol):
         session.touched = time.monotonic()
         session.tap.from_client(data)
         session.carry()
+        if session.tap.full:
+            session.stop_reading("server is asked")
 
     def eof_received(self) -> bool:
         self._session.client_ended()
@@ -206,9 +208,7 @@ class Session:
         if tap.ended:
             self.end(tap.ended)
             return
-        if tap.full:
-            self.stop_reading("server is asked")
-        elif self._stops:
+        if self._stops and not tap.full:
             self.go_on_reading("server is asked")
         if self._eof:
             self._pass_end()
