@@ -65,13 +65,18 @@ class _Sent(Struct):
 class SmtpTap(LoginTap):
     """One SMTP session."""
 
+    __slots__ = (
+        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_patient", "_recipients", "_refused", "_relay", "_reply",
+        "_reply_size", "_sent", "_size", "_swallow",
+    )  # fmt: skip
+
     def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (), **common: Any) -> None:
         """``relay``: relay control here. ``bare``: what becomes of bare CR and LF in a message. ``hello``: lines that are said to the server first,
         of which the last one's reply is the greeting that the client gets (XCLIENT)."""
         super().__init__(ear, **common)
         self._relay = relay
         self._bare = bare
-        self._hello = deque(hello)
+        self._hello = list(hello)
         self._hello_begun = False
         self._sent: deque[_Sent] = deque([_Sent(b"greeting")])
         self._reply: list[bytes] = []
@@ -348,7 +353,7 @@ class SmtpTap(LoginTap):
             return True
         if self._hello and code < 400:
             self._hello_begun = True
-            self._send(self._hello.popleft(), sent)
+            self._send(self._hello.pop(0), sent)
             return True
         return False
 

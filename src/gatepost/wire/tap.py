@@ -96,6 +96,11 @@ class Ear(Protocol):
 class Tap(ABC):
     """One session. After each feeding the caller carries out what stands in the public fields, and empties the two lists."""
 
+    __slots__ = (
+        "_answers", "_in", "_logins_need_tls", "_mode", "_starttls", "account", "blind", "cut", "ear", "ended", "greeted", "open", "secure",
+        "to_client", "to_server", "upgrade",
+    )  # fmt: skip
+
     def __init__(self, ear: Ear, *, starttls: StartTls = "hide", secure: bool = False, logins_need_tls: bool = False) -> None:
         """``secure``: the session is encrypted from its start. ``logins_need_tls``: no log-in before it is."""
         self.ear = ear
@@ -157,7 +162,10 @@ class Tap(ABC):
         if self.open:
             self.to_client.append(data)
             return
-        data = self._answers + data
+        self._heed(self._answers + data)
+
+    def _heed(self, data: bytes) -> None:
+        """Reads the server's lines, and after each one on in what the client sent."""
         begin = 0
         while end := data.find(b"\n", begin) + 1:
             self._line(data[begin:end])

@@ -45,6 +45,8 @@ class Host(Protocol):
 class _Front(asyncio.Protocol):
     """The client's side."""
 
+    __slots__ = ("_session",)
+
     def __init__(self, session: "Session") -> None:
         self._session = session
 
@@ -78,6 +80,8 @@ class _Front(asyncio.Protocol):
 class _Secured(_Front):
     """The client's side once TLS has begun. What came with the handshake's last bytes waits until the session has its new transport."""
 
+    __slots__ = ("early",)
+
     def __init__(self, session: "Session") -> None:
         super().__init__(session)
         self.early: list[bytes] | None = []
@@ -97,6 +101,8 @@ class _Secured(_Front):
 
 class _Back(asyncio.Protocol):
     """The server's side."""
+
+    __slots__ = ("_session",)
 
     def __init__(self, session: "Session") -> None:
         self._session = session
