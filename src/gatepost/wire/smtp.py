@@ -57,7 +57,8 @@ class _Sent(Struct):
     verb: bytes
     instead: bytes = b""
     """What the client is told, whatever the server says."""
-    recipient: str = ""
+    rcpt: bytes = b""
+    """A whole RCPT: whom it names is looked for where it is refused."""
     size: int = 0
     last: bool = True
 
@@ -194,12 +195,11 @@ class SmtpTap(LoginTap):
         self.end("too many errors")
 
     def _rcpt(self, line: bytes) -> None:
-        recipient = mailbox(line)
-        if self._relay is not None and not self.account and not is_local(recipient, self._relay.local_domains) and not self.ear.may_relay():
-            self.ear.rejected("rcpt", 550, "5.7.1 Relay access denied", text_of(recipient[:255]))
+        if self._relay is not None and not self.account and not is_local(mailbox(line), self._relay.local_domains) and not self.ear.may_relay():
+            self.ear.rejected("rcpt", 550, "5.7.1 Relay access denied", _recipient(line))
             self._refuse(NO_RELAY)
             return
-        self._send(line, _Sent(b"RCPT", recipient=text_of(recipient[:255])))
+        self._send(line, _Sent(b"RCPT", rcpt=line))
 
     def _tls(self, line: bytes) -> None:
         if self._starttls == "pass" and not self.secure:
@@ -361,7 +361,7 @@ class SmtpTap(LoginTap):
         """A refusal that is about the mail, not about syntax or order."""
         stage = STAGES.get(sent.verb)
         if stage is not None and code not in (421, 500, 501, 502, 503, 504, 530, 555):
-            self.ear.rejected(stage, code, _words(reply), sent.recipient)
+            self.ear.rejected(stage, code, _words(reply), _recipient(sent.rcpt))
 
     def _greeting(self, sent: _Sent, code: int, reply: list[bytes]) -> None:
         self.greeted = True
@@ -438,6 +438,11 @@ _HANDLERS = {
     b"TLS": SmtpTap._of_starttls,
     b"STARTTLS": SmtpTap._of_starttls,
 }
+
+
+def _recipient(rcpt: bytes) -> str:
+    """Whom a RCPT names."""
+    return text_of(mailbox(rcpt)[:255])
 
 
 def _words(reply: list[bytes]) -> str:
