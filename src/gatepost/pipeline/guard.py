@@ -95,7 +95,9 @@ class Stats:
             if fed_by is None:
                 fed_by = self.fed_by[what] = {}
             fed_by[inlet] = None
-            clients = self.busiest.setdefault(fact.protocol, Counter())
+            clients = self.busiest.get(fact.protocol)
+            if clients is None:
+                clients = self.busiest[fact.protocol] = Counter()
             clients[fact.client] += 1
             if len(clients) > MOST_BUSY:
                 # All give up one: who makes more than a thousandth of the facts stays, and no count is ever too high (Misra and Gries).

@@ -53,7 +53,7 @@ class Order:
         """Judges a question, reports the fact that it comes with, and judges again where a rule fired: the fact that fires is itself turned away."""
         verdict = self.engine.judge(question)
         effects = self.report(fact)
-        if any(isinstance(effect, Impose) for effect in effects):
+        if effects and any(isinstance(effect, Impose) for effect in effects):
             verdict = self.engine.judge(question)
         return verdict, effects
 

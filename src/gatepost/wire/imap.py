@@ -39,7 +39,7 @@ class ImapTap(LoginTap):
     def __init__(self, ear: Ear, *, hello: tuple[bytes, ...] = (), **common: Any) -> None:
         """``hello``: commands with `OUR_TAG` that are said to the server first (ID with the client's address)."""
         super().__init__(ear, **common)
-        self._hello = deque(hello)
+        self._hello = list(hello)
         self._greeting = b""
         self._command: list[bytes] = []
         """The command that comes in: lines that end with a literal's length, and the literals, in turn."""
@@ -225,7 +225,7 @@ class ImapTap(LoginTap):
         else:
             return
         if self._hello:
-            self.to_server.append(self._hello.popleft())
+            self.to_server.append(self._hello.pop(0))
             return
         self.greeted = True
         self._mode = "command"

@@ -5,7 +5,6 @@ password. One command at a time goes to the server until somebody is logged in, 
 not looked at. Limits: messages are not seen.
 """
 
-from collections import deque
 from typing import Any
 
 from gatepost.wire.sasl import LoginTap, Sasl
@@ -26,7 +25,7 @@ class Pop3Tap(LoginTap):
     def __init__(self, ear: Ear, *, hello: tuple[bytes, ...] = (), **common: Any) -> None:
         """``hello``: commands that are said to the server first (Dovecot's XCLIENT)."""
         super().__init__(ear, **common)
-        self._hello = deque(hello)
+        self._hello = list(hello)
         self._greeting = b""
         self._verb = b""
         self._lines: list[bytes] = []
@@ -151,7 +150,7 @@ class Pop3Tap(LoginTap):
             self.end("the server does not take the client's address")
             return
         if self._hello and well:
-            self.to_server.append(self._hello.popleft())
+            self.to_server.append(self._hello.pop(0))
             return
         self.greeted = True
         self._mode = "command"

@@ -64,6 +64,8 @@ class Sasl:
 class LoginTap(Tap):
     """A tap whose clients log in."""
 
+    __slots__ = ("_asked", "_sasl", "_secret")
+
     def __init__(self, ear: Ear, **common: Any) -> None:
         super().__init__(ear, **common)
         self._sasl: Sasl | None = None

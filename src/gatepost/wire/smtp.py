@@ -57,7 +57,8 @@ class _Sent(Struct):
     verb: bytes
     instead: bytes = b""
     """What the client is told, whatever the server says."""
-    recipient: str = ""
+    rcpt: bytes = b""
+    """A whole RCPT: whom it names is looked for where it is refused."""
     size: int = 0
     last: bool = True
 
@@ -65,13 +66,18 @@ class _Sent(Struct):
 class SmtpTap(LoginTap):
     """One SMTP session."""
 
+    __slots__ = (
+        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_patient", "_recipients", "_refused", "_relay", "_reply",
+        "_reply_size", "_sent", "_size", "_swallow",
+    )  # fmt: skip
+
     def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (), **common: Any) -> None:
         """``relay``: relay control here. ``bare``: what becomes of bare CR and LF in a message. ``hello``: lines that are said to the server first,
         of which the last one's reply is the greeting that the client gets (XCLIENT)."""
         super().__init__(ear, **common)
         self._relay = relay
         self._bare = bare
-        self._hello = deque(hello)
+        self._hello = list(hello)
         self._hello_begun = False
         self._sent: deque[_Sent] = deque([_Sent(b"greeting")])
         self._reply: list[bytes] = []
@@ -106,7 +112,7 @@ class SmtpTap(LoginTap):
         super().from_client(data)
 
     def _read(self) -> None:
-        while not self.ended and not self.open:
+        while self._in.data and not self.ended and not self.open:
             if self._mode == "command" or self._mode == "auth":
                 line = self._in.line()
                 if line is None:
@@ -189,12 +195,11 @@ class SmtpTap(LoginTap):
         self.end("too many errors")
 
     def _rcpt(self, line: bytes) -> None:
-        recipient = mailbox(line)
-        if self._relay is not None and not self.account and not is_local(recipient, self._relay.local_domains) and not self.ear.may_relay():
-            self.ear.rejected("rcpt", 550, "5.7.1 Relay access denied", text_of(recipient[:255]))
+        if self._relay is not None and not self.account and not is_local(mailbox(line), self._relay.local_domains) and not self.ear.may_relay():
+            self.ear.rejected("rcpt", 550, "5.7.1 Relay access denied", _recipient(line))
             self._refuse(NO_RELAY)
             return
-        self._send(line, _Sent(b"RCPT", recipient=text_of(recipient[:255])))
+        self._send(line, _Sent(b"RCPT", rcpt=line))
 
     def _tls(self, line: bytes) -> None:
         if self._starttls == "pass" and not self.secure:
@@ -323,12 +328,7 @@ class SmtpTap(LoginTap):
     def _replied(self, code: int, reply: list[bytes]) -> None:
         """A whole reply came."""
         sent = self._sent.popleft() if self._sent else _Sent(b"")
-        if sent.verb == b"greeting" and self._hello_begun and code >= 400:
-            self._lost("The server behind does not take the client's address")
-            return
-        if sent.verb == b"greeting" and self._hello and code < 400:
-            self._hello_begun = True
-            self._send(self._hello.popleft(), sent)
+        if not self.greeted and self._introduces(sent, code):
             return
         if sent.verb == b"EHLO" and code == 250:
             self._chunking = any(line[4:12].upper() == b"CHUNKING" for line in reply[1:])
@@ -346,11 +346,22 @@ class SmtpTap(LoginTap):
         if self._patient and not self._sent:
             self._mode, self._patient = "command", False
 
+    def _introduces(self, sent: _Sent, code: int) -> bool:
+        """Before the client is greeted the server is told who he is: whether that goes on, or failed."""
+        if self._hello_begun and code >= 400:
+            self._lost("The server behind does not take the client's address")
+            return True
+        if self._hello and code < 400:
+            self._hello_begun = True
+            self._send(self._hello.pop(0), sent)
+            return True
+        return False
+
     def _rejected(self, sent: _Sent, code: int, reply: list[bytes]) -> None:
         """A refusal that is about the mail, not about syntax or order."""
         stage = STAGES.get(sent.verb)
         if stage is not None and code not in (421, 500, 501, 502, 503, 504, 530, 555):
-            self.ear.rejected(stage, code, _words(reply), sent.recipient)
+            self.ear.rejected(stage, code, _words(reply), _recipient(sent.rcpt))
 
     def _greeting(self, sent: _Sent, code: int, reply: list[bytes]) -> None:
         self.greeted = True
@@ -427,6 +438,11 @@ _HANDLERS = {
     b"TLS": SmtpTap._of_starttls,
     b"STARTTLS": SmtpTap._of_starttls,
 }
+
+
+def _recipient(rcpt: bytes) -> str:
+    """Whom a RCPT names."""
+    return text_of(mailbox(rcpt)[:255])
 
 
 def _words(reply: list[bytes]) -> str:

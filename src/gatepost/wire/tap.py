@@ -24,42 +24,44 @@ ENOUGH = 65_536
 class Incoming:
     """Bytes of the client's that wait to be read. Reading many short lines out of a large piece costs no copies of the rest."""
 
-    __slots__ = ("_at", "_data")
+    __slots__ = ("_at", "data")
 
     def __init__(self) -> None:
-        self._data = b""
+        self.data = b""
+        """What waits, from some place on; empty where nothing does."""
         self._at = 0
 
     def __len__(self) -> int:
-        return len(self._data) - self._at
+        return len(self.data) - self._at
 
     def put(self, data: bytes) -> None:
         """More came."""
-        self._data = self._data[self._at :] + data if len(self) else data
-        self._at = 0
+        self.data, self._at = self.data[self._at :] + data, 0
 
     def back(self, data: bytes) -> None:
         """Puts bytes back, to be read next."""
-        self._data, self._at = data + self._data[self._at :], 0
+        self.data, self._at = data + self.data[self._at :], 0
 
     def line(self) -> bytes | None:
         """Takes the next line, with its LF; None where none is whole."""
-        end = self._data.find(b"\n", self._at)
-        if end < 0:
+        data, at = self.data, self._at
+        end = data.find(b"\n", at) + 1
+        if not end:
             return None
-        line, self._at = self._data[self._at : end + 1], end + 1
-        return line
+        self.data, self._at = (data, end) if end < len(data) else (b"", 0)
+        return data[at:end]
 
     def some(self, most: int) -> bytes:
         """Takes the next bytes, so many at most."""
-        part = self._data[self._at : self._at + most]
-        self._at += len(part)
-        return part
+        data, at = self.data, self._at
+        end = at + most
+        self.data, self._at = (data, end) if end < len(data) else (b"", 0)
+        return data[at:end]
 
     def rest(self) -> bytes:
         """Takes all."""
-        rest = self._data[self._at :] if self._at else self._data
-        self._data, self._at = b"", 0
+        rest = self.data[self._at :]
+        self.data, self._at = b"", 0
         return rest
 
 
@@ -94,6 +96,11 @@ class Ear(Protocol):
 class Tap(ABC):
     """One session. After each feeding the caller carries out what stands in the public fields, and empties the two lists."""
 
+    __slots__ = (
+        "_answers", "_in", "_logins_need_tls", "_mode", "_starttls", "account", "blind", "cut", "ear", "ended", "greeted", "open", "secure",
+        "to_client", "to_server", "upgrade",
+    )  # fmt: skip
+
     def __init__(self, ear: Ear, *, starttls: StartTls = "hide", secure: bool = False, logins_need_tls: bool = False) -> None:
         """``secure``: the session is encrypted from its start. ``logins_need_tls``: no log-in before it is."""
         self.ear = ear
@@ -123,7 +130,7 @@ class Tap(ABC):
     @property
     def full(self) -> bool:
         """Whether enough of the client's waits; no more should be read from it now."""
-        return len(self._in) > ENOUGH
+        return self._in.data != b"" and len(self._in) > ENOUGH
 
     @property
     def midway(self) -> bool:
@@ -155,14 +162,21 @@ class Tap(ABC):
         if self.open:
             self.to_client.append(data)
             return
-        lines = (self._answers + data).split(b"\n")
-        self._answers = lines.pop()
-        for index, line in enumerate(lines):
-            if not self._heed(line + b"\n"):
-                rest = b"\n".join([*lines[index + 1 :], self._answers])
+        self._heed(self._answers + data)
+
+    def _heed(self, data: bytes) -> None:
+        """Reads the server's lines, and after each one on in what the client sent."""
+        begin = 0
+        while end := data.find(b"\n", begin) + 1:
+            self._line(data[begin:end])
+            if self._in.data and not self.open:
+                self._read()
+            if self.open or self.ended:
                 self._answers = b""
-                self._stopped(rest)
+                self._stopped(data[end:])
                 return
+            begin = end
+        self._answers = data[begin:]
         if len(self._answers) > LONGEST_ANSWER:
             self.end("the server left the protocol")
 
@@ -184,13 +198,6 @@ class Tap(ABC):
     @abstractmethod
     def farewell(self, why: str) -> bytes:
         """How the session is ended by us, in the protocol."""
-
-    def _heed(self, line: bytes) -> bool:
-        """Reads a line of the server's, and on in what the client sent; whether the next is to be understood too."""
-        self._line(line)
-        if not self.open:
-            self._read()
-        return not (self.open or self.ended)
 
     def _stopped(self, rest: bytes) -> None:
         """Nothing is understood any more: where the session goes on, the rest of both streams passes, if nothing was slipped in before TLS."""

@@ -328,7 +328,6 @@ class GatewayInlet:
             "secure": self._implicit,
             "logins_need_tls": settings.tls is not None and settings.logins_need_tls,
         }
-        six = "IPV6:" if ":" in who else ""
         told = settings.client_address
         if self._protocol == "imap":
             hello = (b'%s ID ("x-originating-ip" "%s" "x-originating-port" "%d")\r\n' % (OUR_TAG, who.encode(), port),) if told == "id" else ()
@@ -336,9 +335,11 @@ class GatewayInlet:
         if self._protocol == "pop3":
             hello = (f"XCLIENT ADDR={who} PORT={port}\r\n".encode(),) if told == "xclient" else ()
             return Pop3Tap(ear, hello=hello, **common)
-        # Without a name Postfix would keep that of this host.
-        lines = (b"EHLO gatepost\r\n", f"XCLIENT NAME=[UNAVAILABLE] ADDR={six}{who} PORT={port}\r\n".encode())
-        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=lines if told == "xclient" else (), **common)
+        lines: tuple[bytes, ...] = ()
+        if told == "xclient":  # without a name Postfix would keep that of this host
+            six = "IPV6:" if ":" in who else ""
+            lines = (b"EHLO gatepost\r\n", f"XCLIENT NAME=[UNAVAILABLE] ADDR={six}{who} PORT={port}\r\n".encode())
+        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=lines, **common)
 
     # --- what sessions call
 

@@ -45,6 +45,8 @@ class Host(Protocol):
 class _Front(asyncio.Protocol):
     """The client's side."""
 
+    __slots__ = ("_session",)
+
     def __init__(self, session: "Session") -> None:
         self._session = session
 
@@ -56,6 +58,8 @@ class _Front(asyncio.Protocol):
         session.touched = time.monotonic()
         session.tap.from_client(data)
         session.carry()
+        if session.tap.full:
+            session.stop_reading("server is asked")
 
     def eof_received(self) -> bool:
         self._session.client_ended()
@@ -76,6 +80,8 @@ class _Front(asyncio.Protocol):
 class _Secured(_Front):
     """The client's side once TLS has begun. What came with the handshake's last bytes waits until the session has its new transport."""
 
+    __slots__ = ("early",)
+
     def __init__(self, session: "Session") -> None:
         super().__init__(session)
         self.early: list[bytes] | None = []
@@ -95,6 +101,8 @@ class _Secured(_Front):
 
 class _Back(asyncio.Protocol):
     """The server's side."""
+
+    __slots__ = ("_session",)
 
     def __init__(self, session: "Session") -> None:
         self._session = session
@@ -190,14 +198,14 @@ class Session:
         """Carries out what the tap says."""
         tap, front, back = self.tap, self.front, self.back
         if tap.to_client and front is not None:
-            front.write(tap.to_client[0] if len(tap.to_client) == 1 else b"".join(tap.to_client))
+            front.write(b"".join(tap.to_client))
             tap.to_client.clear()
         if tap.to_server and back is not None and not tap.cut:
             if self.ear.delay:
                 self._hold()
             if not self._held:
                 self.forwarded = self.touched
-                back.write(tap.to_server[0] if len(tap.to_server) == 1 else b"".join(tap.to_server))
+                back.write(b"".join(tap.to_server))
                 tap.to_server.clear()
         if tap.cut and back is not None:
             back.abort()
@@ -206,9 +214,7 @@ class Session:
         if tap.ended:
             self.end(tap.ended)
             return
-        if tap.full:
-            self.stop_reading("server is asked")
-        elif self._stops:
+        if self._stops and not tap.full:
             self.go_on_reading("server is asked")
         if self._eof:
             self._pass_end()
