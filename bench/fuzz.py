@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,7 +51,7 @@ def _refused(read: Callable[[bytes], object]) -> Callable[[bytes], None]:
 
 def targets() -> dict[str, Callable[[bytes], None]]:
     """Every codec, by name."""
-    from gatepost.wire import dovecot_policy, exim_ask, imap, milter, pop3, postfix_policy, proxy_header, smtp
+    from gatepost.wire import dovecot_policy, exim_ask, imap, milter, pop3, postfix_policy, proxy_header, sieve, smtp, upgrade
     from gatepost.wire.maillog.reader import Reader
     from tests.wire.taps import Heard
 
@@ -80,6 +81,8 @@ def targets() -> dict[str, Callable[[bytes], None]]:
         "smtp": tapped(lambda: smtp.SmtpTap(Heard())),
         "imap": tapped(lambda: imap.ImapTap(Heard())),
         "pop3": tapped(lambda: pop3.Pop3Tap(Heard())),
+        "sieve": tapped(lambda: sieve.SieveTap(Heard())),
+        **{f"upgrade_{protocol}": _split(partial(upgrade.Upgrade, protocol), feed) for protocol in ("smtp", "imap", "pop3", "sieve")},
         "maillog": lines,
     }
 
