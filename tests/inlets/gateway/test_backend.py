@@ -61,7 +61,7 @@ class TlsBackend(Backend):
 
 def gate(pems: Path, service: str = "smtp", backend: dict[str, Any] | None = None, **settings: Any) -> Gate:
     """A gateway before such a server."""
-    given = {"backend_tls": "starttls", "backend_ca": str(pems / "ours.pem"), "backend_wait": 5}
+    given: dict[str, Any] = {"backend_tls": "starttls", "backend_ca": str(pems / "ours.pem"), "backend_wait": 5}
     made = Gate(service, **given | settings)
     made.backend = TlsBackend(made.protocol, pems, implicit=settings.get("backend_tls") == "implicit", **backend or {})
     return made
