@@ -1,6 +1,6 @@
 """The way to the server behind: in clear text, in TLS from the first byte, or by STARTTLS.
 
-Job: connect, say who the client is where the PROXY protocol tells it, and begin TLS before the session hears of the connection. Promise: a server
+Job: connect, and begin TLS, after the PROXY header where there is one, before the session hears of the connection. Promise: a server
 that does not offer STARTTLS, or whose certificate does not verify, is away; not a byte of the client's reaches it, and nothing that came in clear
 text is believed. Limits: TLS 1.2 and later; without `backend_ca` the certificate is not verified.
 """
@@ -84,20 +84,17 @@ class Server:
         """Why it is away; empty where it is not."""
 
     async def connect(self, make: Make, header: bytes) -> asyncio.Transport:
-        """Connects; ``header`` goes first, before TLS. Raises OSError or TimeoutError, and says why in `problem`."""
+        """Connects; ``header`` goes before TLS. Raises OSError or TimeoutError, and says why in `problem`."""
         try:
             async with asyncio.timeout(self._settings.backend_wait):
-                transport = await (self._plain(make, header) if self._tls is None else self._secured(make, header, self._tls))
+                if self._tls is None:
+                    transport, _ = await asyncio.get_running_loop().create_connection(make, self._host, self._port)
+                else:
+                    transport = await self._secured(make, header, self._tls)
         except (OSError, TimeoutError) as wrong:
             self.problem = f"the server behind, {self._settings.backend}, is away: {_reason(wrong)}; clients are told to come back"
             raise
         self.problem = ""
-        return transport
-
-    async def _plain(self, make: Make, header: bytes) -> asyncio.Transport:
-        transport, _ = await asyncio.get_running_loop().create_connection(make, self._host, self._port)
-        if header:
-            transport.write(header)
         return transport
 
     async def _secured(self, make: Make, header: bytes, context: ssl.SSLContext) -> asyncio.Transport:

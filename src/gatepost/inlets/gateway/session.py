@@ -36,7 +36,7 @@ class Host(Protocol):
         """What clients are shown; None where there is no certificate."""
 
     async def connect(self, protocol: Callable[[], asyncio.Protocol], header: bytes) -> asyncio.Transport:
-        """Connects to the server behind; ``header`` is said first. Raises OSError or TimeoutError."""
+        """Connects to the server behind; ``header`` is said before TLS. Raises OSError or TimeoutError."""
 
     def forget(self, session: "Session", why: str) -> None:
         """A session is over; why we ended it, where we did."""
@@ -181,6 +181,8 @@ class Session:
         self.back = transport
         if self.front is None or self.front.is_closing():
             transport.abort()
+        elif self.header and transport.get_extra_info("sslcontext") is None:  # in TLS it went before
+            transport.write(self.header)
 
     # --- its course
 

@@ -80,7 +80,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     starttls: Annotated[
         Literal["auto", "hide", "pass"],
         Meta(
-            description="Without a certificate: hide takes STARTTLS out, pass hands it on blindly; auto: hide where relaying is enforced, else pass."
+            description="Without a certificate: hide takes STARTTLS out, pass hands it on blindly; auto: hide where relaying is enforced or "
+            "backend_tls is set, else pass."
         ),
     ] = "auto"
     logins_need_tls: Annotated[bool, Meta(description="With a certificate: no log-in before the session is encrypted.")] = True
@@ -131,7 +132,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return "terminate"
         if self.starttls != "auto":
             return self.starttls
-        return "hide" if self.relay is not None and self.relay.enforce else "pass"
+        return "hide" if self.backend_tls != "none" or (self.relay is not None and self.relay.enforce) else "pass"
 
 
 class Gateways(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,5 +185,7 @@ def check_gateway(service: str, settings: GatewaySettings) -> None:
         )
     if enforced and settings.tls is None and settings.starttls == "pass":
         raise ValueError('starttls: what passes blindly cannot be policed; write "hide", or name a certificate in tls, or turn relay.enforce off')
+    if settings.backend_tls != "none" and settings.starttls == "pass":
+        raise ValueError("starttls: with backend_tls the server is spoken to in TLS already, and takes up no other; leave it out")
     if settings.tls is not None and settings.starttls == "pass":
         raise ValueError("starttls: with a certificate TLS ends here; leave it out")
