@@ -50,7 +50,8 @@ def _refused(read: Callable[[bytes], object]) -> Callable[[bytes], None]:
 
 def targets() -> dict[str, Callable[[bytes], None]]:
     """Every codec, by name."""
-    from gatepost.wire import dovecot_policy, exim_ask, imap, milter, pop3, postfix_policy, proxy_header, smtp
+    from gatepost.core.facts import PROTOCOLS
+    from gatepost.wire import dovecot_policy, exim_ask, imap, milter, pop3, postfix_policy, proxy_header, sieve, smtp, upgrade
     from gatepost.wire.maillog.reader import Reader
     from tests.wire.taps import Heard
 
@@ -62,6 +63,11 @@ def targets() -> dict[str, Callable[[bytes], None]]:
 
     def asked(data: bytes) -> None:
         exim_ask.Line().feed(data)
+
+    def upgraded(data: bytes) -> None:
+        dialogue = upgrade.Upgrade(PROTOCOLS[data[0] % 4] if data else "smtp")
+        for at in range(1, len(data), 16):
+            dialogue.feed(data[at : at + 16])
 
     def tapped(make: Callable[[], Any]) -> Callable[[bytes], None]:
         def target(data: bytes) -> None:
@@ -80,6 +86,8 @@ def targets() -> dict[str, Callable[[bytes], None]]:
         "smtp": tapped(lambda: smtp.SmtpTap(Heard())),
         "imap": tapped(lambda: imap.ImapTap(Heard())),
         "pop3": tapped(lambda: pop3.Pop3Tap(Heard())),
+        "sieve": tapped(lambda: sieve.SieveTap(Heard())),
+        "upgrade": _refused(upgraded),
         "maillog": lines,
     }
 

@@ -233,7 +233,50 @@ class Pop3Server:
         return b"+OK in\r\n" if proof.endswith(b"right") else b"-ERR [AUTH] no\r\n"
 
 
-AnyServer = SmtpServer | ImapServer | Pop3Server
+class SieveServer:
+    """A small ManageSieve server before the log-in: everybody's password is `right`. What it does not know, it skips line by line, literals too."""
+
+    capabilities = b'"IMPLEMENTATION" "x {3}"\r\n"SIEVE" {6}\r\na\r\nb c\r\n"SASL" "PLAIN SCRAM-SHA-256-PLUS"\r\n"STARTTLS"\r\n"UNAUTHENTICATE"\r\n'
+    greeting = capabilities + b'OK "ready"\r\n'
+
+    def __init__(self) -> None:
+        self.got = b""
+        self._in = b""
+        self._sasl = False
+
+    def take(self, data: bytes) -> bytes:
+        """Reads bytes; what it answers."""
+        self.got += data
+        self._in += data
+        out = b""
+        while found := re.match(rb"((?:\"(?:[^\"\\]|\\.)*\"|\{(\d+)\+\}\r\n|[^\r\"{])*)\r\n", self._in):
+            line, self._in = found[1], self._in[found.end() :]
+            out += self._answer(line)
+        return out
+
+    def _answer(self, line: bytes) -> bytes:
+        given = re.findall(rb'"([^"]*)"', line)
+        if self._sasl:
+            self._sasl = False
+            return b'NO "cancelled"\r\n' if line == b'"*"' else self._outcome(base64.b64decode(given[0]))
+        verb = line.split(b" ")[0].upper()
+        if verb == b"CAPABILITY":
+            return self.capabilities + b"OK {5}\r\ndo\r\nn\r\n"
+        if verb == b"AUTHENTICATE" and len(given) > 1:
+            return self._outcome(base64.b64decode(given[1]))
+        if verb == b"AUTHENTICATE":
+            self._sasl = True
+            return b"{0}\r\n\r\n"
+        return b'OK (TAG "x)") "yes"\r\n' if verb in (b"NOOP", b"LOGOUT", b"LISTSCRIPTS") else b'NO "what?"\r\n'
+
+    @staticmethod
+    def _outcome(proof: bytes) -> bytes:
+        if proof.endswith(b"later"):
+            return b'NO (TRYLATER) "busy"\r\n'
+        return b'OK (SASL "cg==") "in"\r\n' if proof.endswith(b"right") else b"NO {2}\r\nno\r\n"
+
+
+AnyServer = SmtpServer | ImapServer | Pop3Server | SieveServer
 
 
 class Played:

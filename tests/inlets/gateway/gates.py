@@ -19,11 +19,11 @@ from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.order import Order
 from gatepost.stores.memory import MemoryStore
-from tests.wire.taps import AnyServer, ImapServer, Pop3Server, SmtpServer
+from tests.wire.taps import AnyServer, ImapServer, Pop3Server, SieveServer, SmtpServer
 
 AT_MOST = 20.0
 """Seconds until a test is given up."""
-SERVERS: dict[str, Callable[[], AnyServer]] = {"smtp": SmtpServer, "imap": ImapServer, "pop3": Pop3Server}
+SERVERS: dict[str, Callable[[], AnyServer]] = {"smtp": SmtpServer, "imap": ImapServer, "pop3": Pop3Server, "sieve": SieveServer}
 
 
 def rule(counts: str, threshold: int, **more: Any) -> Rule:
@@ -99,8 +99,8 @@ class Gate:
 
     def __init__(self, service: str = "smtp", rules: tuple[Rule, ...] = (), entries: tuple[Entry, ...] = (), **settings: Any) -> None:
         self.service = service
-        protocol = {"submissions": "smtp", "submission": "smtp", "imaps": "imap", "pop3s": "pop3"}.get(service, service)
-        self.backend = Backend(SERVERS[protocol])
+        self.protocol = {"submissions": "smtp", "submission": "smtp", "imaps": "imap", "pop3s": "pop3"}.get(service, service)
+        self.backend = Backend(SERVERS[self.protocol])
         starttls = "auto" if "tls" in settings else "hide"
         self._given = {"listen": ["127.0.0.1:0"], "client_address": "none", "drain": 0, "starttls": starttls} | settings
         self.store = MemoryStore()

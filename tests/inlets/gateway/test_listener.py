@@ -19,7 +19,12 @@ DENIED = (Entry(verb="deny", prefix="127.0.0.1"),)
 
 @pytest.mark.parametrize(
     ("service", "says"),
-    [("smtp", b"421 4.7.0 Try again later\r\n"), ("imap", b"* BYE Try again later\r\n"), ("pop3", b"-ERR [SYS/TEMP] Try again later\r\n")],
+    [
+        ("smtp", b"421 4.7.0 Try again later\r\n"),
+        ("imap", b"* BYE Try again later\r\n"),
+        ("pop3", b"-ERR [SYS/TEMP] Try again later\r\n"),
+        ("sieve", b'BYE (TRYLATER) "Try again later"\r\n'),
+    ],
 )
 @pytest.mark.parametrize("way", ["speak", "close"])
 def test_who_is_denied_is_told_in_the_protocol_and_not_counted(service: str, says: bytes, way: str) -> None:

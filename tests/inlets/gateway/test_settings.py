@@ -34,6 +34,8 @@ def load(tmp_path: Path, service: str, text: str) -> config.Settings:
         ("imap", GOOD + 'client_address = "id"\n', "pass"),
         ("imaps", GOOD + PROXY + TLS, "terminate"),
         ("pop3", GOOD + 'client_address = "none"\n', "pass"),
+        ("pop3", GOOD + PROXY + 'backend_tls = "implicit"\n', "hide"),
+        ("sieve", GOOD + PROXY + TLS + 'backend_tls = "starttls"\nbackend_ca = "/ca.pem"\nbackend_name = "mx.example"\n', "terminate"),
     ],
 )
 def test_what_is_good(tmp_path: Path, service: str, text: str, starttls: str) -> None:
@@ -52,6 +54,10 @@ def test_what_is_good(tmp_path: Path, service: str, text: str, starttls: str) ->
         ("imap", GOOD + 'client_address = "xclient"\n', "gateway.imap.client_address"),
         ("imap", GOOD + PROXY + ENFORCE, "gateway.imap.relay: belongs to SMTP"),
         ("imaps", GOOD + PROXY, "gateway.imaps.tls: imaps begins with TLS"),
+        ("smtp", GOOD + PROXY + 'backend_tls = "starttls"\nstarttls = "pass"\n', "gateway.smtp.starttls: with backend_tls"),
+        ("sieve", GOOD + 'client_address = "xclient"\n', "gateway.sieve.client_address"),
+        ("smtp", GOOD + PROXY + "backend_tls = true\n", "backend_tls"),
+        ("imap", GOOD + PROXY + 'backend_ca = "/ca.pem"\n', "gateway.imap.backend_tls: without TLS no certificate is verified"),
         ("lmtp", GOOD + PROXY, "lmtp"),
         ("smtp", GOOD + PROXY + "port = 25\n", "port"),
         ("smtp", GOOD + PROXY.replace("v2", "v3"), "client_address"),

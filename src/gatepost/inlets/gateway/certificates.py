@@ -1,4 +1,4 @@
-"""TLS at the gateway: what clients see, and what the server behind is asked for.
+"""TLS at the gateway: what clients see.
 
 Job: make the contexts, and read renewed certificates. Promise: TLS 1.2 and later; a renewal that cannot be read is told and changes nothing;
 sessions go on. Limits: names are those that the settings give, not those in the certificates.
@@ -7,7 +7,7 @@ sessions go on. Limits: names are those that the settings give, not those in the
 import os
 import ssl
 
-from gatepost.inlets.gateway.settings import GatewaySettings, GatewayTls
+from gatepost.inlets.gateway.settings import GatewayTls
 
 
 class Certificates:
@@ -58,17 +58,3 @@ class _Pair:
         except OSError as wrong:
             return f"{', '.join(self._files)}: {wrong}; the old certificate stays in use"
         return ""
-
-
-def to_backend(settings: GatewaySettings) -> ssl.SSLContext | None:
-    """How the server behind is spoken to; None in clear text. Raises OSError where its authorities cannot be read."""
-    if not settings.backend_tls:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    if settings.backend_ca:
-        context.load_verify_locations(settings.backend_ca)
-    else:
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from gatepost.core.decisions import Delay, Refuse
 from gatepost.core.subjects import Client, client
-from gatepost.inlets.gateway.certificates import Certificates, to_backend
+from gatepost.inlets.gateway.backend import Server
+from gatepost.inlets.gateway.certificates import Certificates
 from gatepost.inlets.gateway.ear import Office, SessionEar
 from gatepost.inlets.gateway.session import Session
 from gatepost.inlets.gateway.settings import IDLE, IMPLICIT_TLS, LONGEST, PROTOCOL, GatewaySettings, endpoint, logs_of
@@ -27,6 +28,7 @@ from gatepost.pipeline.guard import Guard
 from gatepost.wire import proxy_header
 from gatepost.wire.imap import OUR_TAG, ImapTap
 from gatepost.wire.pop3 import Pop3Tap
+from gatepost.wire.sieve import SieveTap
 from gatepost.wire.smtp import Relay, SmtpTap
 from gatepost.wire.tap import Tap
 
@@ -47,6 +49,7 @@ REFUSALS = {
     "smtp": b"421 4.7.0 Try again later\r\n",
     "imap": b"* BYE Try again later\r\n",
     "pop3": b"-ERR [SYS/TEMP] Try again later\r\n",
+    "sieve": b'BYE (TRYLATER) "Try again later"\r\n',
 }
 
 
@@ -89,7 +92,7 @@ class GatewayInlet:
         self.idle = settings.idle or IDLE[self._protocol]
         self.longest = settings.longest or LONGEST[self._protocol]
         self.logins_only = self._protocol != "smtp"
-        self._server_tls: ssl.SSLContext | None = None
+        self._server: Server | None = None
         self._office = Office(
             guard,
             now,
@@ -103,7 +106,6 @@ class GatewayInlet:
             domains=domains,
         )
         self._guard = guard
-        self._backend = endpoint("backend", settings.backend)
         self._balancers = [ip_network(each) for each in settings.proxy_from]
         relay = settings.relay
         self._relay = Relay(tuple(each.lower() for each in relay.local_domains)) if relay is not None and relay.enforce else None
@@ -115,7 +117,7 @@ class GatewayInlet:
         """Connections by client, those included that wait to be let in."""
         self._total = 0
         self._waiting: dict[asyncio.Task[None], None] = {}
-        self._problem = self._away = ""
+        self._problem = ""
         self._stopping = False
 
     # --- what the daemon calls
@@ -178,7 +180,7 @@ class GatewayInlet:
         office = self._office
         return GatewayState(
             listens=tuple(_place(sock) for sock in self._listening),
-            problem=self._problem or self._away,
+            problem=self._problem or (self._server.problem if self._server is not None else ""),
             last=office.last,
             asked=office.asked,
             facts=office.told,
@@ -191,7 +193,10 @@ class GatewayInlet:
         way = self.settings.client_address
         seen = "this host as client" if way == "none" else f"the client's own address ({way})"
         sight = "nothing is seen behind STARTTLS: it is handed on blindly" if self._office.blind else "all is seen"
-        return f"{self.settings.backend} sees {seen}; {sight}"
+        tls = {"none": "", "implicit": " (TLS", "starttls": " (STARTTLS"}[self.settings.backend_tls]
+        if tls:
+            tls += ", verified)" if self.settings.backend_ca else ", not verified)"
+        return f"{self.settings.backend}{tls} sees {seen}; {sight}"
 
     # --- listening
 
@@ -199,7 +204,7 @@ class GatewayInlet:
         """Opens all. Raises OSError (ssl.SSLError is one)."""
         settings = self.settings
         self._certificates = Certificates(settings.tls) if settings.tls is not None else None
-        self._server_tls = to_backend(settings)
+        self._server = Server(settings, self._protocol)
         loop = asyncio.get_running_loop()
         for each in settings.listen:
             host, port = endpoint("listen", each)
@@ -332,6 +337,8 @@ class GatewayInlet:
         if self._protocol == "imap":
             hello = (b'%s ID ("x-originating-ip" "%s" "x-originating-port" "%d")\r\n' % (OUR_TAG, who.encode(), port),) if told == "id" else ()
             return ImapTap(ear, hello=hello, **common)
+        if self._protocol == "sieve":
+            return SieveTap(ear, **common)
         if self._protocol == "pop3":
             hello = (f"XCLIENT ADDR={who} PORT={port}\r\n".encode(),) if told == "xclient" else ()
             return Pop3Tap(ear, hello=hello, **common)
@@ -347,20 +354,11 @@ class GatewayInlet:
         """What clients are shown."""
         return self._certificates.context if self._certificates is not None else None
 
-    async def connect(self, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
-        """Connects to the server behind; what the protocol says at once goes before TLS. Raises OSError or TimeoutError."""
-        host, port = self._backend
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self.settings.backend_wait):
-                transport, made = await loop.create_connection(protocol, host, port)
-                if self._server_tls is not None:
-                    transport = await loop.start_tls(transport, made, self._server_tls, server_hostname=host) or transport
-        except (OSError, TimeoutError) as wrong:
-            self._away = f"the server behind, {self.settings.backend}, is away: {str(wrong) or 'no answer'}; clients are told to come back"
-            raise
-        self._away = ""
-        return transport
+    async def connect(self, protocol: Callable[[], asyncio.Protocol], header: bytes) -> asyncio.Transport:
+        """Connects to the server behind. Raises OSError or TimeoutError."""
+        if self._server is None:
+            raise ConnectionError("the gateway is not open")
+        return await self._server.connect(protocol, header)
 
     def forget(self, session: Session, why: str) -> None:
         """A session is over."""

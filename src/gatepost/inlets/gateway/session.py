@@ -20,7 +20,7 @@ HANDSHAKE = 10.0
 HALF = 60.0
 """Seconds in which a command that has begun must end."""
 LOGIN_TIME = 180.0
-"""Seconds until somebody has logged in on IMAP and POP3, as Dovecot has it."""
+"""Seconds until somebody has logged in, SMTP apart, as Dovecot has it."""
 AWAY = "The server is not available, try again later"
 
 
@@ -35,8 +35,8 @@ class Host(Protocol):
     def client_tls(self) -> ssl.SSLContext | None:
         """What clients are shown; None where there is no certificate."""
 
-    async def connect(self, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
-        """Connects to the server behind. Raises OSError or TimeoutError."""
+    async def connect(self, protocol: Callable[[], asyncio.Protocol], header: bytes) -> asyncio.Transport:
+        """Connects to the server behind; ``header`` is said before TLS. Raises OSError or TimeoutError."""
 
     def forget(self, session: "Session", why: str) -> None:
         """A session is over; why we ended it, where we did."""
@@ -173,7 +173,7 @@ class Session:
     async def _connect(self) -> None:
         """Connects to the server; where that fails, the client is told to come back."""
         try:
-            back = await self.host.connect(lambda: _Back(self))
+            back = await self.host.connect(lambda: _Back(self), self.header)
             if self.back is not None:
                 self.back = back
         except (OSError, TimeoutError):
@@ -189,7 +189,7 @@ class Session:
         self.back = transport
         if self.front is None or self.front.is_closing():
             transport.abort()
-        elif self.header:
+        elif self.header and transport.get_extra_info("sslcontext") is None:  # in TLS it went before
             transport.write(self.header)
 
     # --- its course
@@ -271,6 +271,7 @@ class Session:
         self.front = secured
         self._stops.clear()
         self.tap.secured()
+        self.carry()
         protocol.begin()
 
     # --- its end

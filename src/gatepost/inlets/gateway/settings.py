@@ -23,13 +23,15 @@ PROTOCOL: dict[str, Protocol] = {
     "imaps": "imap",
     "pop3": "pop3",
     "pop3s": "pop3",
+    "sieve": "sieve",
 }
 """Each service's protocol."""
 IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
 """Services that are encrypted from the first byte (RFC 8314)."""
-IDLE = {"smtp": 310, "imap": 1_860, "pop3": 610}
-"""Seconds of silence: a little more than the servers' own five (RFC 5321, 4.5.3.2.7), thirty (RFC 9051, 5.4) and ten minutes (RFC 1939, 3)."""
-LONGEST = {"smtp": 4 * 3_600, "imap": 0, "pop3": 4 * 3_600}
+IDLE = {"smtp": 310, "imap": 1_860, "pop3": 610, "sieve": 1_860}
+"""Seconds of silence: a little more than the servers' own five (RFC 5321, 4.5.3.2.7), thirty (RFC 9051, 5.4; RFC 5804, 1.2) and ten minutes
+(RFC 1939, 3)."""
+LONGEST = {"smtp": 4 * 3_600, "imap": 0, "pop3": 4 * 3_600, "sieve": 0}
 """Seconds that a session lasts at most; 0: as long as it likes."""
 SUBMISSION = ("submission", "submissions", "smtps")
 """What logs call the SMTP services for users."""
@@ -82,12 +84,19 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     starttls: Annotated[
         Literal["auto", "hide", "pass"],
         Meta(
-            description="Without a certificate: hide takes STARTTLS out, pass hands it on blindly; auto: hide where relaying is enforced, else pass."
+            description="Without a certificate: hide takes STARTTLS out, pass hands it on blindly; auto: hide where relaying is enforced or "
+            "backend_tls is set, else pass."
         ),
     ] = "auto"
     logins_need_tls: Annotated[bool, Meta(description="With a certificate: no log-in before the session is encrypted.")] = True
-    backend_tls: Annotated[bool, Meta(description="The server behind is spoken to in TLS from the first byte.")] = False
-    backend_ca: Annotated[str, Meta(description="Authorities of its certificate (PEM); empty: it is not verified.", max_length=4096)] = ""
+    backend_tls: Annotated[
+        Literal["none", "implicit", "starttls"],
+        Meta(description="How the server behind is spoken to: in clear text, in TLS from the first byte, or in TLS after STARTTLS."),
+    ] = "none"
+    backend_ca: Annotated[
+        str, Meta(description="Authorities of its certificate (PEM), which must be for its name; empty: it is not verified.", max_length=4096)
+    ] = ""
+    backend_name: Annotated[str, Meta(description="The name in its certificate, asked for by SNI; empty: the host in backend.", max_length=253)] = ""
     relay: Annotated[GatewayRelay | None, Meta(description="SMTP: relay control here.")] = None
     bare_newlines: Annotated[BareNewlines, Meta(description="SMTP: what becomes of a message with a bare CR or LF.")] = "refuse"
     refusal: Annotated[
@@ -99,8 +108,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = ()
     connections: Annotated[int, Meta(description="Connections at most.", ge=1, le=100_000)] = 5_000
     connections_of_one: Annotated[int, Meta(description="Connections of one address at most.", ge=1, le=100_000)] = 100
-    idle: Annotated[int, Meta(description="Seconds of silence; 0: 310 on SMTP, 1860 on IMAP, 610 on POP3.", ge=0, le=86_400)] = 0
-    longest: Annotated[int, Meta(description="Seconds that a session lasts; 0: 4 hours on SMTP and POP3, no limit on IMAP.", ge=0, le=604_800)] = 0
+    idle: Annotated[int, Meta(description="Seconds of silence; 0: 310 on SMTP, 1860 on IMAP and ManageSieve, 610 on POP3.", ge=0, le=86_400)] = 0
+    longest: Annotated[int, Meta(description="Seconds that a session lasts; 0: 4 hours on SMTP and POP3, else no limit.", ge=0, le=604_800)] = 0
     backend_wait: Annotated[int, Meta(description="Seconds until the server behind counts as away.", ge=1, le=120)] = 10
     drain: Annotated[int, Meta(description="Seconds that sessions get to end when Gatepost stops.", ge=0, le=600)] = 10
     hosts: Annotated[
@@ -136,7 +145,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return "terminate"
         if self.starttls != "auto":
             return self.starttls
-        return "hide" if self.relay is not None and self.relay.enforce else "pass"
+        return "hide" if self.backend_tls != "none" or (self.relay is not None and self.relay.enforce) else "pass"
 
 
 class Gateways(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,6 +158,7 @@ class Gateways(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     imaps: Annotated[GatewaySettings | None, Meta(description="IMAP in TLS from the first byte.")] = None
     pop3: Annotated[GatewaySettings | None, Meta(description="POP3.")] = None
     pop3s: Annotated[GatewaySettings | None, Meta(description="POP3 in TLS from the first byte.")] = None
+    sieve: Annotated[GatewaySettings | None, Meta(description="ManageSieve.")] = None
 
     def items(self) -> list[tuple[str, GatewaySettings]]:
         """Those that there are."""
@@ -175,8 +185,14 @@ def check_gateway(service: str, settings: GatewaySettings) -> None:
     protocol, way = PROTOCOL[service], settings.client_address
     if way == "xclient" and protocol == "imap":
         raise ValueError('client_address: IMAP knows no XCLIENT; write "id", or "proxy-v2"')
+    if way == "xclient" and protocol == "sieve":
+        raise ValueError('client_address: XCLIENT is not spoken on ManageSieve; write "proxy-v2"')
     if way == "id" and protocol != "imap":
         raise ValueError('client_address: ID belongs to IMAP; write "proxy-v2" or "xclient"')
+    if (settings.backend_ca or settings.backend_name) and settings.backend_tls == "none":
+        raise ValueError(
+            'backend_tls: without TLS no certificate is verified; write "starttls" or "implicit", or leave backend_ca and backend_name out'
+        )
     if settings.relay is not None and protocol != "smtp":
         raise ValueError("relay: belongs to SMTP; leave it out")
     if service in IMPLICIT_TLS and settings.tls is None:
@@ -189,5 +205,7 @@ def check_gateway(service: str, settings: GatewaySettings) -> None:
         )
     if enforced and settings.tls is None and settings.starttls == "pass":
         raise ValueError('starttls: what passes blindly cannot be policed; write "hide", or name a certificate in tls, or turn relay.enforce off')
+    if settings.backend_tls != "none" and settings.starttls == "pass":
+        raise ValueError("starttls: with backend_tls the server is spoken to in TLS already, and takes up no other; leave it out")
     if settings.tls is not None and settings.starttls == "pass":
         raise ValueError("starttls: with a certificate TLS ends here; leave it out")
