@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
@@ -27,6 +28,9 @@ from gatepost.wire.explain import explain
 COLUMNS = ("list", "prefix", "protocols", "detection", "logins", "relay", "expires", "note")
 _LIVELY = ("=", "+", "-", "@", "\t", "\r", "'")
 """What a spreadsheet takes for the start of a formula, and the mark that makes it text."""
+
+MOST_TOLD = 10_000
+"""Entries of an import that the audit trail tells one by one; a longer one cannot be undone."""
 
 Row = tuple[int, Entry]
 
@@ -95,7 +99,9 @@ async def import_entries(
         applied=not dry_run and (skip_bad or not bad),
     )
     if found.applied and merge.new:
-        after = {"added": found.added, "replaced": found.replaced}
+        after: dict[str, Any] = {"added": found.added, "replaced": found.replaced}
+        if len(merge.new) <= MOST_TOLD:
+            after["entries"] = merge.new
         before = list(merge.replaced.values()) or None
         await desk.do(AdoptLists(desk.now(), merge.entries()), who, "access.import", f"{len(merge.new)} entries", before, after)
     return found

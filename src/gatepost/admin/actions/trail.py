@@ -38,7 +38,10 @@ class Trail(Struct, frozen=True, kw_only=True):
     """What to ask for as ``before``; 0 on the last page."""
 
 
-UNDOABLE = ("rules.", "access.allow", "access.deny", "access.remove", "access.import", "access.undo", "blocks.add", "unblock", "pause", "resume")
+UNDOABLE = (
+    *("rules.", "import.rules", "access.allow", "access.deny", "access.remove", "access.import", "access.undo", "import.access"),
+    *("blocks.add", "unblock", "pause", "resume"),
+)
 """How the actions begin that can be undone."""
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 
 from msgspec import Meta, Struct, field
 
-from gatepost.admin.actions import access, blocks, channels, find, lists, migrate, rules, trail
+from gatepost.admin.actions import access, blocks, channels, find, lists, migrate, rules, trail, undo
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.finding import Finding
 from gatepost.admin.actions.metrics import metrics
@@ -191,4 +191,8 @@ ROUTES: tuple[Way, ...] = (
         answer=Forgotten, does=lambda ask: forget(ask.desk, ask.who, ask.query.subject)),
     Way(method="GET", path="/api/v1/audit", role="viewer", said="who did what, the newest first, a page of it", query=trail.FindLines,
         answer=trail.Trail, does=lambda ask: trail.find_lines(ask.desk, ask.query)),
+    Way(method="GET", path="/api/v1/audit/{number}", role="viewer", said="one line, and what undoing it would do", answer=undo.LineShown,
+        does=lambda ask: undo.show_line(ask.desk, ask.who, ask.number)),
+    Way(method="POST", path="/api/v1/audit/{number}/undo", role="operator", said="undoes what a line tells of", answer=undo.Undone, problems=(409,),
+        does=lambda ask: undo.undo(ask.desk, ask.who, ask.role, ask.number)),
 )

@@ -23,7 +23,7 @@ from gatepost.admin.api.asked import Asked, Plain, Way, read_body, read_query, t
 from gatepost.admin.api.openapi import Problem
 from gatepost.admin.api.routes import ROUTES
 from gatepost.admin.desk import Desk, Who
-from gatepost.admin.faults import ForbiddenError, StaleError, TooLargeError, UnauthorizedError, UnknownError
+from gatepost.admin.faults import ConflictError, ForbiddenError, StaleError, TooLargeError, UnauthorizedError, UnknownError
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import encode_span
 from gatepost.stores.contract import StoreError
@@ -31,7 +31,14 @@ from gatepost.stores.contract import StoreError
 Ask = Callable[[Request], tuple[Who, Role]]
 """Who asks, and what he may. Raises UnauthorizedError where nobody knows."""
 
-CODES: dict[type[BadInputError], int] = {UnauthorizedError: 401, ForbiddenError: 403, UnknownError: 404, StaleError: 412, TooLargeError: 413}
+CODES: dict[type[BadInputError], int] = {
+    UnauthorizedError: 401,
+    ForbiddenError: 403,
+    UnknownError: 404,
+    ConflictError: 409,
+    StaleError: 412,
+    TooLargeError: 413,
+}
 """What each kind of bad input is answered with; 422 all others."""
 
 NOT_KEPT = "X-Gatepost-Warning"

@@ -51,6 +51,7 @@ VIEWS: tuple[tuple[str, View, Role], ...] = (
     ("/access/export", access.export, "viewer"),
     ("/alerts", alerts.show, "viewer"),
     ("/audit", audit.show, "viewer"),
+    ("/audit/{number}", audit.show_one, "viewer"),
     ("/account", account.show, "viewer"),
     ("/people", people.show, "administrator"),
 )
@@ -71,6 +72,7 @@ DEEDS: tuple[tuple[str, Deed, Role, View], ...] = (
     ("/access/remove", access.remove, "operator", access.show),
     ("/access/import", access.bring, "operator", access.show_import),
     ("/alerts/test", alerts.test, "operator", alerts.show),
+    ("/audit/{number}/undo", audit.undo, "operator", audit.show_one),
     ("/account/password", account.password, "viewer", account.show),
     ("/account/others", account.others, "viewer", account.show),
     ("/account/second/start", account.start_second, "viewer", account.show),
