@@ -45,7 +45,7 @@ def test_the_metrics() -> None:
     assert told == there
 
 
-@pytest.mark.parametrize("group", ["blocks", "access", "import"])
+@pytest.mark.parametrize("group", ["blocks", "access", "audit", "import"])
 def test_the_commands(group: str) -> None:
     found = gatepost.get_command(click.Context(gatepost), group)
     assert isinstance(found, click.Group)

@@ -340,6 +340,20 @@ class TestTheRest:
         assert (first.count("<tr>") - 1, second.count("<tr>") - 1) == (50, 50)
         assert anna.get("/audit?before=x").status == 200
 
+    def test_undo_is_said_first_and_then_done(self, console: Served, anna: Browser) -> None:
+        _follow(anna, "/rules/dos/mode", {"mode": "observe"})
+        number = console.made.store.audit(1)[0][0]
+        link = f'<a href="/audit/{number}"'
+        assert link in anna.get("/audit").text
+        assert "What it would do: dos says again: 50 connections" in shown(anna.get(f"/audit/{number}"))
+        assert console.made.engine.rules[0].mode == "observe"
+        assert f"Line {number} is undone: dos says again" in _follow(anna, f"/audit/{number}/undo", {})
+        assert console.made.engine.rules[0].mode == "enforce"
+        assert f"It cannot be undone: line {number} cannot be undone" in shown(anna.get(f"/audit/{number}"))
+        assert "changed it since" in _refused(anna, f"/audit/{number}/undo", {}, 409)
+        assert anna.get("/audit/99999").status == anna.get("/audit/x").status == 404
+        assert "That takes the role operator" in shown(console.browser("viewer").get(f"/audit/{number + 1}"))
+
     def test_account(self, console: Served, anna: Browser) -> None:
         made = anna.post("/account/tokens", {"form": "token", "name": "cron", "role": "viewer", "days": "30"})
         token = made.text.partition('class="once">')[2].partition("<")[0]

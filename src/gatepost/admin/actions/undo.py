@@ -157,7 +157,7 @@ def _undo_rules(desk: Desk, who: Who, line: TrailLine) -> Undo:
         check_rules(rules)
     except ValueError as wrong:
         raise BadInputError(str(wrong)) from None
-    said = [f"{name} says again: {sentence(was[name])} ({was[name].mode})" for name in names if name in was]
+    said = [f"{name} says again: {sentence(was[name]).rstrip('.')} ({was[name].mode})" for name in names if name in was]
     gone = [name for name in names if name not in was]
     said += [f"the rule {_listed(gone)} goes"] if gone else []
     parts = {"before": [now[name] for name in names if name in now], "after": [was[name] for name in names if name in was]}

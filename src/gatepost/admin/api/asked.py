@@ -25,6 +25,16 @@ LARGEST = 32 * 1024 * 1024
 """Bytes of a body at most: a list of a hundred thousand entries has room."""
 
 
+ALWAYS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+"""Problems that any way can give."""
+
+
 class Plain(Struct, frozen=True):
     """A body or an answer that is a text, of a media type."""
 
@@ -87,7 +97,7 @@ class Way(Struct, frozen=True, kw_only=True):
     @property
     def statuses(self) -> tuple[int, ...]:
         """The statuses of all problems that it can give."""
-        own = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR, *self.problems}
+        own = {*ALWAYS, *self.problems}
         own |= {HTTPStatus.NOT_FOUND} if "{" in self.path else set()
         own |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE} if self.body else set()
         own |= {HTTPStatus.PRECONDITION_FAILED} if self.version and self.method != "GET" else set()

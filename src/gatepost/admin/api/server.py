@@ -48,7 +48,9 @@ NOT_KEPT = "X-Gatepost-Warning"
 def application(desk: Desk, more: Sequence[Way] = ()) -> Starlette:
     """The API on the unix socket; ``more`` are ways that it alone has."""
     handlers: Any = {HTTPException: not_found, Exception: our_fault}
-    return Starlette(routes=routes(desk, _told, (*ROUTES, *more)), exception_handlers=handlers)
+    made = Starlette(routes=routes(desk, _told, (*ROUTES, *more)), exception_handlers=handlers)
+    made.router.redirect_slashes = False  # a path is one that is declared, or is not there
+    return made
 
 
 def routes(desk: Desk, ask: Ask, ways: Sequence[Way] = ROUTES) -> list[Route]:

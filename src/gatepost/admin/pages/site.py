@@ -114,6 +114,7 @@ class Site:
             *server.routes(self.desk, self._by_token),
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: self._not_found, Exception: self._our_fault})
+        app.router.redirect_slashes = False
         return Shield(app, (*self._settings.names, str(self._settings.address[0])), self._settings.tls)
 
     # --- who asks
