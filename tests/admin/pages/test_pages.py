@@ -316,6 +316,10 @@ class TestAccess:
         assert anna.get("/access?page=x").status == 200
 
 
+def _mode_of_dos(console: Served) -> str:
+    return console.made.engine.rules[0].mode
+
+
 class TestTheRest:
     """Alerts, audit, account, people."""
 
@@ -346,9 +350,9 @@ class TestTheRest:
         link = f'<a href="/audit/{number}"'
         assert link in anna.get("/audit").text
         assert "What it would do: dos says again: 50 connections" in shown(anna.get(f"/audit/{number}"))
-        assert console.made.engine.rules[0].mode == "observe"
+        assert _mode_of_dos(console) == "observe"
         assert f"Line {number} is undone: dos says again" in _follow(anna, f"/audit/{number}/undo", {})
-        assert console.made.engine.rules[0].mode == "enforce"
+        assert _mode_of_dos(console) == "enforce"
         assert f"It cannot be undone: line {number} cannot be undone" in shown(anna.get(f"/audit/{number}"))
         assert "changed it since" in _refused(anna, f"/audit/{number}/undo", {}, 409)
         assert anna.get("/audit/99999").status == anna.get("/audit/x").status == 404
