@@ -124,6 +124,9 @@ PARAMETERS = [
     ("/api/v1/audit?before=-1", "before"),
     ("/api/v1/audit?before=9007199254740993", "before"),
     ("/api/v1/why", "subject"),
+    ("/api/v1/audit/x", "number"),
+    ("/api/v1/audit/-1", "number"),
+    ("/api/v1/previews/1234567890123456", "number"),
 ]
 
 
@@ -168,8 +171,8 @@ def test_a_body_that_is_empty_or_huge_or_none(api: Served, document: Document, w
 
 UNKNOWN = [
     *(("GET", "/api/v1/rules/nix"), ("DELETE", "/api/v1/rules/nix"), ("POST", "/api/v1/rules/nix/reset"), ("POST", "/api/v1/presets/nix")),
-    *(("GET", "/api/v1/audit/99999"), ("POST", "/api/v1/audit/99999/undo"), ("GET", "/api/v1/audit/x"), ("POST", "/api/v1/audit/-1/undo")),
-    *(("POST", "/api/v1/channels/nix/test"), ("DELETE", "/api/v1/access?prefix=203.0.113.254"), ("GET", "/api/v1/previews/x")),
+    *(("GET", "/api/v1/audit/99999"), ("POST", "/api/v1/audit/99999/undo"), ("GET", "/api/v1/audit/0")),
+    *(("POST", "/api/v1/channels/nix/test"), ("DELETE", "/api/v1/access?prefix=203.0.113.254")),
 ]
 
 
