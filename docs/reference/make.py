@@ -1,4 +1,4 @@
-"""Writes docs/reference/*.md from the declarations in the code.
+"""Writes docs/reference/*.md and openapi.json from the declarations in the code.
 
 Job: turn the msgspec declarations of rules, list entries, settings and facts into tables. Promise: what the pages say of a field is what the code
 says of it; a test holds the committed pages against what this makes. Limits: the prose around the tables stands here, the guides stand elsewhere.
@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Struct, structs
 from msgspec.inspect import BoolType, CustomType, DateTimeType, DictType, IntType, LiteralType, Metadata, StrType, StructType, UnionType, VarTupleType
 
+from gatepost.admin.api.openapi import document
+from gatepost.admin.api.routes import ROUTES
 from gatepost.config import Settings
 from gatepost.core.facts import KINDS, REASONS, Fact
 from gatepost.core.rules import PLURALS, PRESETS, Rule, Where, sentence
@@ -41,7 +43,7 @@ MADE = "<!-- Made by docs/reference/make.py; change the declaration in the code,
 
 def pages() -> dict[str, str]:
     """Each page's file name and text."""
-    return {"rules.md": rules(), "config.md": config(), "facts.md": facts()}
+    return {"rules.md": rules(), "config.md": config(), "facts.md": facts(), "openapi.json": openapi()}
 
 
 def rules() -> str:
@@ -143,6 +145,11 @@ def facts() -> str:
         "but never counted.",
         "| kind | what it says | fields of its own |\n|---|---|---|\n" + "\n".join(rows),
     )
+
+
+def openapi() -> str:
+    """The OpenAPI document of the API."""
+    return msgspec.json.format(msgspec.json.encode(document(ROUTES)), indent=1).decode() + "\n"
 
 
 def _page(*parts: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatepost.cli.client import ask
+from gatepost.cli.client import ask, ask_all
 from gatepost.cli.faults import NoDaemonError
 from gatepost.core.facts import Fact
 from gatepost.stores.sqlite import SqliteStore
@@ -35,6 +35,8 @@ LOG = "/var/log/mail.log"
 FOLLOWED = f'[[logfile]]\npath = "{LOG}"\n'
 NEVER = 10_000
 """A threshold that nothing here reaches."""
+ROWS = {"blocks": "blocks", "access": "entries"}
+"""What the API tells in pages, and under which name."""
 
 
 class Live:
@@ -194,7 +196,9 @@ class Live:
         return self.machine.run(*self.program(*words), check=code == 0)
 
     def ask(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> Any:
-        """What the API answers."""
+        """What the API answers; of what it tells in pages, all rows."""
+        if method == "GET" and path in ROWS:
+            return ask_all(f"/api/v1/{path}", ROWS[path], query or {}, str(self.outside))
         return ask(method, f"/api/v1/{path}", body, query, str(self.outside))
 
     def status(self) -> Any:

@@ -373,4 +373,4 @@ def test_the_rest_of_weakforceds_api_does_the_same_deeds(place: Place, guard: Li
     for command, body in (("addBLEntry", host), ("delWLEntry", stranger), ("addWLEntry", {"login": BOB}), ("reset", {})):
         status, told = call(admin, command, **body)
         assert (status, told["status"]) == (400, "failure"), told
-    assert "weakforced API, 192.0.2.60" in {line["audit"]["who"] for line in guard.ask("GET", "audit")}
+    assert "weakforced API, 192.0.2.60" in {line["who"] for line in guard.ask("GET", "audit")["lines"]}

@@ -137,7 +137,7 @@ def lines(told: Any) -> list[tuple[str, str, str, str]]:
 
 def audit(guard: Live) -> list[str]:
     """What administrators did, the newest first."""
-    return [line["audit"]["action"] for line in guard.ask("GET", "audit") if line["audit"]["who"] != "gatepost"]
+    return [line["action"] for line in guard.ask("GET", "audit")["lines"] if line["who"] != "gatepost"]
 
 
 MAIL = "smtp,imap,pop3,sieve"

@@ -143,6 +143,8 @@ class Desk:
         """Where a client or network is registered, as an ISO 3166-1 code; empty where nobody knows."""
         self.country_data = country_data
         """The file that countries are looked up in; empty where there is none."""
+        self.lists_version: tuple[object, int, str] = (None, 0, "")
+        """The lists that a version was made of, until when it is theirs, and the version; kept by actions/access.py."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

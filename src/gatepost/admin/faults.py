@@ -23,5 +23,9 @@ class StaleError(BadInputError):
     """What was to be changed has changed meanwhile."""
 
 
+class ConflictError(BadInputError):
+    """What was to be undone does not stand as it was left."""
+
+
 class TooLargeError(BadInputError):
     """The request is larger than anything that makes sense."""

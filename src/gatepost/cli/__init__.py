@@ -38,6 +38,7 @@ COMMANDS = {
     "import": "imports",
     "setup": "setup",
     "console": "console",
+    "audit": "audit",
 }
 """Each command with its module. Only the one that is called is imported: a daemon that starts anew must not wait for the tables of others."""
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

@@ -153,6 +153,7 @@ PAGES = {
     "alerts": "/alerts",
     "audit": "/audit?before={text}",
     "audit all": "/audit",
+    "audit line": "/audit/1",
     "account": "/account",
     "people": "/people",
     "nothing": "/{text}",

@@ -316,6 +316,10 @@ class TestAccess:
         assert anna.get("/access?page=x").status == 200
 
 
+def _mode_of_dos(console: Served) -> str:
+    return console.made.engine.rules[0].mode
+
+
 class TestTheRest:
     """Alerts, audit, account, people."""
 
@@ -339,6 +343,20 @@ class TestTheRest:
         second = anna.get(unescape(first.partition('rel="next" href="')[2].partition('"')[0])).text
         assert (first.count("<tr>") - 1, second.count("<tr>") - 1) == (50, 50)
         assert anna.get("/audit?before=x").status == 200
+
+    def test_undo_is_said_first_and_then_done(self, console: Served, anna: Browser) -> None:
+        _follow(anna, "/rules/dos/mode", {"mode": "observe"})
+        number = console.made.store.audit(1)[0][0]
+        link = f'<a href="/audit/{number}"'
+        assert link in anna.get("/audit").text
+        assert "What it would do: dos says again: 50 connections" in shown(anna.get(f"/audit/{number}"))
+        assert _mode_of_dos(console) == "observe"
+        assert f"Line {number} is undone: dos says again" in _follow(anna, f"/audit/{number}/undo", {})
+        assert _mode_of_dos(console) == "enforce"
+        assert f"It cannot be undone: line {number} cannot be undone" in shown(anna.get(f"/audit/{number}"))
+        assert "changed it since" in _refused(anna, f"/audit/{number}/undo", {}, 409)
+        assert anna.get("/audit/99999").status == anna.get("/audit/x").status == 404
+        assert "That takes the role operator" in shown(console.browser("viewer").get(f"/audit/{number + 1}"))
 
     def test_account(self, console: Served, anna: Browser) -> None:
         made = anna.post("/account/tokens", {"form": "token", "name": "cron", "role": "viewer", "days": "30"})

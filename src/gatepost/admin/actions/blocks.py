@@ -167,10 +167,16 @@ async def pause(desk: Desk, who: Who, asked: PauseFor) -> Lifted:
     if asked.hold_for.us < SECOND:
         raise BadInputError("for: must be 1s or longer")
     now = desk.now()
-    effects = await desk.do(Pause(now, now + asked.hold_for.us), who, "pause", after=asked)
+    effects = await desk.do(Pause(now, now + asked.hold_for.us), who, "pause", before=_paused(desk), after=asked)
     return Lifted(released=_released(effects), grace_until=now + asked.hold_for.us)
 
 
 async def resume(desk: Desk, who: Who) -> None:
     """Rules hold again."""
-    await desk.do(Pause(desk.now(), 0), who, "resume")
+    await desk.do(Pause(desk.now(), 0), who, "resume", before=_paused(desk))
+
+
+def _paused(desk: Desk) -> dict[str, int] | None:
+    """Until when the guard is paused, if it is."""
+    until = desk.guard.order.engine.paused_until
+    return {"until": until} if until > desk.now() else None

@@ -7,7 +7,7 @@ are changed in gatepost.toml.
 from msgspec import Struct
 
 from gatepost.admin.desk import Desk
-from gatepost.core.faults import BadInputError
+from gatepost.admin.faults import UnknownError
 from gatepost.pipeline.messengers import ChannelState
 
 
@@ -25,10 +25,10 @@ def list_channels(desk: Desk) -> list[ChannelState]:
 
 
 async def test_channel(desk: Desk, name: str) -> Tested:
-    """Sends a test message. Raises BadInputError where there is no such channel."""
+    """Sends a test message. Raises UnknownError where there is no such channel."""
     try:
         problem = await desk.test_channel(name)
     except KeyError:
         known = ", ".join(each.name for each in desk.channels())
-        raise BadInputError(f"name: there is no channel {name!r}; " + (f"one of {known}" if known else "gatepost.toml has no [[channel]]")) from None
+        raise UnknownError(f"name: there is no channel {name!r}; " + (f"one of {known}" if known else "gatepost.toml has no [[channel]]")) from None
     return Tested(name=name, ok=not problem, problem=problem)

@@ -11,11 +11,12 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from gatepost.admin.actions.access import AddEntry, entry_of, list_entries
+from gatepost.admin.actions.access import AddEntry, check_version, entry_of, list_entries
 from gatepost.admin.desk import Desk, Harm, Who
 from gatepost.admin.hostnames import MOST_NAMES, look_up, with_name
 from gatepost.core.access import Entry, Place, Verb
@@ -27,6 +28,9 @@ from gatepost.wire.explain import explain
 COLUMNS = ("list", "prefix", "protocols", "detection", "logins", "relay", "expires", "note")
 _LIVELY = ("=", "+", "-", "@", "\t", "\r", "'")
 """What a spreadsheet takes for the start of a formula, and the mark that makes it text."""
+
+MOST_TOLD = 10_000
+"""Entries of an import that the audit trail tells one by one; a longer one cannot be undone."""
 
 Row = tuple[int, Entry]
 
@@ -68,6 +72,7 @@ async def import_entries(
     dry_run: bool = False,
     confirm_relay: bool = False,
     protocols: str = "",
+    version: str = "",
 ) -> Imported:
     """Adds the entries of a CSV (with the columns that export writes) or of plain lines of prefixes, for which ``verb`` names the list.
 
@@ -79,6 +84,7 @@ async def import_entries(
     # Reading is the long part of a long list: it goes into a thread, so that the guard goes on.
     rows, bad = await asyncio.to_thread(read_list, text, listed, desk.now(), confirm_relay, protocols)
     names = await _look_up(desk, [row for row in rows if row[1].name], bad)
+    check_version(desk, version)
     merge = _Merge(desk, who, names)
     for line, entry in rows:
         try:
@@ -93,7 +99,9 @@ async def import_entries(
         applied=not dry_run and (skip_bad or not bad),
     )
     if found.applied and merge.new:
-        after = {"added": found.added, "replaced": found.replaced}
+        after: dict[str, Any] = {"added": found.added, "replaced": found.replaced}
+        if len(merge.new) <= MOST_TOLD:
+            after["entries"] = merge.new
         before = list(merge.replaced.values()) or None
         await desk.do(AdoptLists(desk.now(), merge.entries()), who, "access.import", f"{len(merge.new)} entries", before, after)
     return found

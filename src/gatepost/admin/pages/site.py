@@ -52,6 +52,7 @@ VIEWS: tuple[tuple[str, View, Role], ...] = (
     ("/access/country", country.show, "viewer"),
     ("/alerts", alerts.show, "viewer"),
     ("/audit", audit.show, "viewer"),
+    ("/audit/{number}", audit.show_one, "viewer"),
     ("/account", account.show, "viewer"),
     ("/people", people.show, "administrator"),
 )
@@ -73,6 +74,7 @@ DEEDS: tuple[tuple[str, Deed, Role, View], ...] = (
     ("/access/import", access.bring, "operator", access.show_import),
     ("/access/country", country.save, "administrator", country.show),
     ("/alerts/test", alerts.test, "operator", alerts.show),
+    ("/audit/{number}/undo", audit.undo, "operator", audit.show_one),
     ("/account/password", account.password, "viewer", account.show),
     ("/account/others", account.others, "viewer", account.show),
     ("/account/second/start", account.start_second, "viewer", account.show),
@@ -114,6 +116,7 @@ class Site:
             *server.routes(self.desk, self._by_token),
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: self._not_found, Exception: self._our_fault})
+        app.router.redirect_slashes = False
         return Shield(app, (*self._settings.names, str(self._settings.address[0])), self._settings.tls)
 
     # --- who asks
