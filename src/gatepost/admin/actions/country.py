@@ -113,7 +113,7 @@ async def set_countries(desk: Desk, who: Who, asked: SetCountries, version: str 
     """Puts a policy in force. Raises BadInputError where it would shut out its own administrator, unless he confirmed it."""
     before = desk.guard.order.engine.countries
     if version and version != version_of(before):
-        raise StaleError(f"version: the countries were changed meanwhile (it is {version_of(before)}, not {version}); look again and repeat")
+        raise StaleError(f"version: the countries were changed meanwhile (they are {version_of(before)} now, not {version}); look again and repeat")
     fields = {name: getattr(asked, name) for name in CountryPolicy.__struct_fields__}
     fields["codes"], fields["protocols"] = tuple(sorted(asked.codes)), tuple(dict.fromkeys(asked.protocols))
     policy = CountryPolicy(**fields)
