@@ -5,7 +5,6 @@ it, by the same deed as the form, or goes on editing. Limits: actions/ and the k
 the newest preview alone; without JavaScript the page reloads itself.
 """
 
-from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
@@ -27,6 +26,8 @@ MOST_SHOWN = 50
 WIDTH, HEIGHT = 600, 120
 GAP = 0.2
 """Share of a day's room that stays empty beside its two bars."""
+WIDEST = 30
+"""Width of a bar at most."""
 
 
 class Bar(Struct, frozen=True):
@@ -44,12 +45,12 @@ def bars_of(days: list[Day]) -> tuple[list[Bar], int]:
     """The chart's bars, two a day, and how many holds its top stands for."""
     top = max((1, *(many for day in days for many in (day.before, day.after))))
     room = WIDTH / max(1, len(days))
-    wide = room * (1 - GAP) / 2
+    wide = min(WIDEST, room * (1 - GAP) / 2)
     found = []
     for at, day in enumerate(days):
         for turn, (side, many) in enumerate((("today", day.before), ("changed", day.after))):
             tall = many / top * HEIGHT
-            x = at * room + room * GAP / 2 + turn * wide
+            x = (at + 0.5) * room + (turn - 1) * wide
             found.append(Bar(side, f"{x:.2f}", f"{HEIGHT - tall:.2f}", f"{wide:.2f}", f"{tall:.2f}"))
     return found, top
 
@@ -129,8 +130,7 @@ async def show(visit: Visit) -> Response:
     try:
         number, found, kept = _look(visit)
     except BadInputError as wrong:
-        status = HTTPStatus.NOT_FOUND if isinstance(wrong, UnknownError) else HTTPStatus.UNPROCESSABLE_ENTITY
-        return visit.render("error.html", code=status, title="No such preview", problem=wrong.said, fragment=True)
+        return visit.render("error.html", code=404, title="No such preview", problem=wrong.said, fragment=True)
     result = found.result
     bars, top = bars_of(result.days) if result else ([], 0)
     return visit.render(
