@@ -4,18 +4,21 @@ Job: the pages of rules and their deeds. Promise: a form names the version that 
 changed, and what he typed is kept. Limits: actions/ does the work.
 """
 
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
+from msgspec import structs
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from gatepost.admin.actions import rules
+from gatepost.admin.actions.preview import AskRules
 from gatepost.admin.pages.forms import Field, fields_of, values_of
 from gatepost.admin.pages.visit import Done, Visit
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule, Where, sentence
-from gatepost.core.spans import encode_span
+from gatepost.core.spans import DAY, SECOND, encode_span
 
 LEFT_OUT = ("name", "where")
 NARROW = "where."
@@ -43,18 +46,40 @@ async def show_one(visit: Visit) -> Response:
     found = next((each for each in listed.rules if each.rule.name == visit.request.path_params["name"]), None)
     if found is None:
         raise HTTPException(404)
+    visit.take_up()
     stale = bool(visit.typed) and visit.text("version") != listed.version
-    return visit.render("rule.html", shown=found, version=listed.version, form=_form(found.rule), stale=stale, shipped=found.rule.name in SHIPPED)
+    return visit.render(
+        "rule.html",
+        shown=found,
+        version=listed.version,
+        form=_form(found.rule),
+        stale=stale,
+        shipped=found.rule.name in SHIPPED,
+        days=days_field(visit),
+    )
 
 
 async def show_new(visit: Visit) -> Response:
     """A rule to be made."""
+    visit.take_up()
     version = rules.list_rules(visit.desk).version
     form = [*fields_of(Rule, leave_out=("where",)), *fields_of(Where, prefix=NARROW)]
-    return visit.render("rule.html", shown=None, version=version, form=form, stale=False, shipped=False)
+    return visit.render("rule.html", shown=None, version=version, form=form, stale=False, shipped=False, days=days_field(visit))
 
 
-def _changes(visit: Visit) -> dict[str, Any]:
+def days_field(visit: Visit) -> Field:
+    """How many days a preview looks back; no more are offered than the history holds."""
+    field = next(each for each in fields_of(AskRules) if each.name == "days")
+    counts = visit.desk.recall.counts() if visit.desk.recall else None
+    if not (counts and counts.oldest):
+        return field
+    oldest = int(datetime.fromisoformat(f"{counts.oldest}T00:00:00+00:00").timestamp()) * SECOND
+    held = min(max(1, visit.desk.now() // DAY - oldest // DAY + 1), field.most or 1)
+    return structs.replace(field, most=held, value=min(field.value, held))
+
+
+def changes_of(visit: Visit) -> dict[str, Any]:
+    """The fields that a rule's form sent, as a change of the rule."""
     narrow = values_of(Where, visit.typed, fields_of(Where, prefix=NARROW), NARROW)
     return values_of(Rule, visit.typed, fields_of(Rule, leave_out=LEFT_OUT)) | {NARROW + name: value for name, value in narrow.items()}
 
@@ -62,17 +87,23 @@ def _changes(visit: Visit) -> dict[str, Any]:
 async def change(visit: Visit) -> Done:
     """Changes a rule."""
     name = visit.request.path_params["name"]
-    listed = await rules.set_rule(visit.desk, visit.who, name, _changes(visit), visit.text("version"))
+    listed = await rules.set_rule(visit.desk, visit.who, name, changes_of(visit), visit.text("version"))
     said = next(each.sentence for each in listed.rules if each.rule.name == name)
     return Done(said=f"{name} says now: {said}", to="/rules")
 
 
-async def add(visit: Visit) -> Done:
-    """Adds a rule."""
+def new_name(visit: Visit) -> str:
+    """The name that was typed for a new rule. Raises BadInputError where it is taken."""
     name = visit.text("name").strip()
     if any(rule.name == name for rule in visit.desk.guard.order.engine.rules):
         raise BadInputError(f"name: there is a rule {name!r} already")
-    await rules.set_rule(visit.desk, visit.who, name, _changes(visit), visit.text("version"))
+    return name
+
+
+async def add(visit: Visit) -> Done:
+    """Adds a rule."""
+    name = new_name(visit)
+    await rules.set_rule(visit.desk, visit.who, name, changes_of(visit), visit.text("version"))
     return Done(said=f"The rule {name} was added.", to="/rules")
 
 
@@ -129,7 +160,9 @@ async def show_preset(visit: Visit) -> Response:
     if name not in PRESETS:
         raise HTTPException(404)
     before = visit.desk.guard.order.engine.rules
-    return visit.render("preset.html", name=name, changes=differences(before, PRESETS[cast(Preset, name)]), version=rules.version_of(before))
+    changes = differences(before, PRESETS[cast(Preset, name)])
+    visit.take_up()
+    return visit.render("preset.html", name=name, changes=changes, version=rules.version_of(before), days=days_field(visit))
 
 
 async def adopt(visit: Visit) -> Done:

@@ -22,11 +22,11 @@ from gatepost.admin.accounts import Accounts, Role, csrf_of
 from gatepost.admin.api import server
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import TooLargeError, UnauthorizedError
-from gatepost.admin.pages import access, account, alerts, audit, blocks, country, door, now, people, rules, why
+from gatepost.admin.pages import access, account, alerts, audit, blocks, country, door, now, people, preview, rules, why
 from gatepost.admin.pages.look import STATIC, environment
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.admin.pages.shield import LOOPBACK, Shield
-from gatepost.admin.pages.visit import Deed, Done, Typed, View, Visit, link
+from gatepost.admin.pages.visit import Deed, Done, Kept, Typed, View, Visit, link
 from gatepost.admin.settings import ConsoleSettings
 from gatepost.core.faults import BadInputError
 
@@ -46,6 +46,8 @@ VIEWS: tuple[tuple[str, View, Role], ...] = (
     ("/rules/{name}", rules.show_one, "viewer"),
     ("/new-rule", rules.show_new, "administrator"),
     ("/presets/{preset}", rules.show_preset, "viewer"),
+    ("/preview/{number}", preview.show, "viewer"),
+    ("/preview/{number}/state", preview.state, "viewer"),
     ("/access", access.show, "viewer"),
     ("/access/import", access.show_import, "operator"),
     ("/access/export", access.export, "viewer"),
@@ -69,6 +71,10 @@ DEEDS: tuple[tuple[str, Deed, Role, View], ...] = (
     ("/rules/{name}/remove", rules.remove, "administrator", rules.show),
     ("/new-rule", rules.add, "administrator", rules.show_new),
     ("/presets/{preset}", rules.adopt, "administrator", rules.show_preset),
+    ("/rules/{name}/preview", preview.begin_rule, "operator", rules.show_one),
+    ("/new-rule/preview", preview.begin_new, "administrator", rules.show_new),
+    ("/presets/{preset}/preview", preview.begin_preset, "operator", rules.show_preset),
+    ("/preview/{number}/cancel", preview.cancel, "operator", preview.show),
     ("/access", access.add, "operator", access.show),
     ("/access/remove", access.remove, "operator", access.show),
     ("/access/import", access.bring, "operator", access.show_import),
@@ -97,6 +103,7 @@ class Site:
         self.pulse = Pulse(desk)
         self.streams = 0
         self.picture: tuple[float, dict[str, str]] = (0.0, {})
+        self.previews: dict[int, Kept] = {}
         self._settings = settings
         self._templates = environment()
         self._said: dict[str, str] = {}

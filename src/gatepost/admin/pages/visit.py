@@ -13,12 +13,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.admin.accounts import Accounts, Role, User, at_least
+from gatepost.admin.actions.preview import Begun
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import Client
+from gatepost.pipeline.previews import Preview
 
 Typed = Mapping[str, Sequence[str]]
+
+
+class Kept(Struct, kw_only=True):
+    """A preview that was begun on a page: whose it is, and the form that it was begun from."""
+
+    owner: str
+    edit: str
+    """The page of its form; a deed of the same path saves it."""
+    name: str
+    """The rule, or the preset."""
+    typed: dict[str, list[str]]
+    begun: Begun
+    result: Preview | None = None
+    """Once it was looked at: the keeper remembers the newest one alone."""
 
 
 class House(Protocol):
@@ -31,6 +47,8 @@ class House(Protocol):
     """How many are open."""
     picture: tuple[float, dict[str, str]]
     """What they show, and when it was made, by the loop's clock."""
+    previews: dict[int, Kept]
+    """The newest ones that were begun here, by their numbers."""
 
     def render(self, template: str, visit: "Visit | None" = None, code: int = 200, **values: Any) -> Response:
         """A page."""
@@ -71,6 +89,13 @@ class Visit:
     def asked(self, name: str, default: str = "") -> str:
         """A value in the address."""
         return self.request.query_params.get(name, default)
+
+    def take_up(self) -> None:
+        """Has the page show what its visitor had typed before a preview, where the address names one of his."""
+        number = self.asked("preview")
+        kept = self.site.previews.get(int(number)) if number.isascii() and number.isdigit() and len(number) < 16 else None
+        if not self.typed and kept and kept.owner == self.user.name and kept.edit == self.request.url.path:
+            self.typed = kept.typed
 
     def refuse(self, wrong: BadInputError, fields: Sequence[str]) -> None:
         """Has a page show what was wrong, at its field where the form has it."""

@@ -63,7 +63,23 @@ function takeFile(holder) {
   });
 }
 
+// A preview that runs: how far it is, and the page anew when it ends.
+async function follow(holder) {
+  const bar = holder.querySelector("progress"), said = holder.querySelector("[data-percent]");
+  try {
+    const answer = await fetch(holder.dataset.poll);
+    if (answer.redirected || !answer.ok) return location.reload();
+    const told = await answer.json();
+    if (told.state !== "running") return location.reload();
+    bar.value = told.percent;
+    said.textContent = `${told.percent} %`;
+    holder.classList.remove("is-stale");
+  } catch { holder.classList.add("is-stale"); }
+  setTimeout(() => follow(holder), 1000);
+}
+
 for (const each of document.querySelectorAll("[data-live]")) live(each);
+for (const each of document.querySelectorAll("[data-poll]")) follow(each);
 for (const each of document.querySelectorAll("[data-all]")) tickAll(each);
 for (const each of document.querySelectorAll("[data-file]")) takeFile(each);
 // A page that was left with its form sent twice would do its deed twice.
