@@ -143,7 +143,7 @@ def said(client: Client, port: int, steps: Sequence[bytes]) -> list[bytes]:
     return answers
 
 
-TEXT = b"Subject: hello\r\n\r\n..a line with dots\r\n" + b"\xc3\xbc\xff 8 bit\r\n" * 20
+TEXT = b"Subject: hello\r\n\r\n..a line with dots\r\n" + b"\xc3\xbc\xff 8 bit\r\n" * 20 + b"a line too long for RFC 5321" * 200 + b"\r\n"
 SMTP_SESSIONS = [
     [b"EHLO client.example\r\n", *[step + b"\r\n" for step in message(FRIEND, [BOB], TEXT)], b"RSET\r\n", b"QUIT\r\n"],
     [

@@ -10,6 +10,7 @@ import poplib
 import re
 import ssl
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -166,7 +167,7 @@ def test_curl_in_clear_and_in_tls(world: net.World, host: Host, guard: Live) -> 
 
     places = [f"imap://{host.v4}:{IMAP}/", f"pop3://{host.v4}:{POP3}/"]
     ways = [(where, secret, *tls) for where in places for secret in ("secret-b", "wrong") for tls in ((), ("--ssl-reqd", "--insecure"))]
-    assert together([lambda way=way: curl(*way) for way in ways]) == ["0", "0", "67", "67"] * 2
+    assert together([partial(curl, *way) for way in ways]) == ["0", "0", "67", "67"] * 2
 
 
 def test_the_nth_failure_bites(world: net.World, host: Host, guard: Live) -> None:
