@@ -49,14 +49,11 @@ def lacking_more(server: str) -> str:
     return "" if program.exists() else f"missing: {server} (its packages unpacked, by `make setup-servers`)"
 
 
-def people(machine: Machine, *lines: tuple[str, int, int]) -> None:
-    """Users and groups of a machine: name, number, number of the group."""
-    for name, uid, gid in lines:
-        with machine.path("/etc/passwd").open("a", encoding="ascii") as file:
-            file.write(f"{name}:x:{uid}:{gid}::/tmp:/usr/sbin/nologin\n")
-        if uid == gid:
-            with machine.path("/etc/group").open("a", encoding="ascii") as file:
-                file.write(f"{name}:x:{gid}:\n")
+def person(machine: Machine, name: str, uid: int, gid: int) -> None:
+    """A user of a machine, and its group."""
+    for file, line in (("passwd", f"{name}:x:{uid}:{gid}::/tmp:/usr/sbin/nologin\n"), ("group", f"{name}:x:{gid}:\n")):
+        with machine.path(f"/etc/{file}").open("a", encoding="ascii") as out:
+            out.write(line)
 
 
 class CyrusHost:
@@ -66,12 +63,12 @@ class CyrusHost:
         self.machine = machine = world.machine(hostname, number, added=str(CYRUS), shared=SHARED)
         self.v4, self.v6 = machine.v4, machine.v6
         furnish(machine)
-        people(machine, ("cyrus", 5027, 8))
+        person(machine, "cyrus", 5027, 5027)
         machine.write("/etc/imapd.conf", IMAPD)
         machine.write("/etc/cyrus.conf", MASTER)
         for folder in ("/var/lib/cyrus", "/var/spool/cyrus/mail", "/run/cyrus/proc", "/run/cyrus/lock", "/run/cyrus/socket"):
             machine.run("mkdir", "-p", folder)
-        machine.run("chown", "-R", "cyrus:mail", "/var/lib/cyrus", "/var/spool/cyrus", "/run/cyrus")
+        machine.run("chown", "-R", "cyrus:cyrus", "/var/lib/cyrus", "/var/spool/cyrus", "/run/cyrus")
         for account, secret in SECRETS.items():
             name, _, domain = account.partition("@")
             machine.run("saslpasswd2", "-p", "-c", "-u", domain, name, feed=secret)
@@ -87,10 +84,8 @@ class CourierHost:
         self.machine = machine = world.machine(hostname, number, added=str(COURIER), shared=SHARED)
         self.v4, self.v6 = machine.v4, machine.v6
         furnish(machine)
-        people(machine, ("courier", 5028, 5028))
-        for folder in ("/run/courier/authdaemon", "/var/lib/courier", "/etc/courier/userdb"):
-            machine.run("mkdir", "-p", folder)
-        machine.run("rmdir", "/etc/courier/userdb")
+        person(machine, "courier", 5028, 5028)
+        machine.run("mkdir", "-p", "/run/courier/authdaemon", "/var/lib/courier")
         for account, secret in SECRETS.items():
             home = f"/var/mail/vhosts/{account.partition('@')[0]}"
             machine.run("sh", "-c", f"mkdir -p {home}/Maildir/cur {home}/Maildir/new {home}/Maildir/tmp; chown -R 5000:5000 {home}")
@@ -98,7 +93,6 @@ class CourierHost:
             for field, kind in (("systempw", "-md5"), ("hmac-md5pw", "-hmac-md5")):
                 hashed = machine.run("userdbpw", kind, feed=f"{secret}\n{secret}\n").strip().splitlines()[-1]
                 machine.run("userdb", account, "set", f"{field}={hashed}")
-        machine.run("chmod", "700", "/etc/courier/userdb", check=False)
         machine.run("makeuserdb")
         rc = machine.path("/etc/courier/authdaemonrc")
         machine.write("/etc/courier/authdaemonrc", rc.read_text("ascii").replace('authmodulelist="authpam"', 'authmodulelist="authuserdb"'))
