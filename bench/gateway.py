@@ -1,11 +1,13 @@
-"""What the gateway costs: smtp-source to smtp-sink directly, through Gatepost, and through HAProxy as a TCP proxy, in one run.
+"""What the gateway costs: smtp-source to smtp-sink directly, through Gatepost, HAProxy and nginx, in one run.
 
     python bench/gateway.py [--sessions 4000] [--seconds 3]
 
 Job: print, for each way, sessions a second with 16 at once, the proxy's CPU a session, the delay that it adds to a session (p50, p99, one after the
-other), MB/s of 10 MB messages, memory an idle session, and refusals a second of a held client. Promise: all ways run one after the other in this run,
-in a network namespace of its own, against the same smtp-sink; nothing is asserted. Limits: Linux, root (for the namespace), Postfix's smtp-source and
-smtp-sink; HAProxy where it is installed or unpacked in build/debian; client, proxy and server share this machine's cores.
+other), MB/s of 10 MB messages, memory an idle session, and refusals a second of a held client; then what a steady flood of a held client costs, with
+and without the kernel dropping it. Promise: all ways run one after the other in this run, in a network namespace of its own, against the same
+smtp-sink; nothing is asserted. Limits: Linux, root (for the namespace), Postfix's smtp-source and smtp-sink; HAProxy and nginx where they are
+installed or unpacked in build/debian; client, proxy and server share this machine's cores. nginx's mail proxy turns nobody away before the greeting:
+its refusals are greetings.
 """
 
 import argparse
@@ -33,9 +35,9 @@ from gatepost.pipeline.journal import Journal
 from gatepost.pipeline.order import Order
 from gatepost.stores.sqlite import SqliteStore
 
-SINK, GATE, GATE_PLAIN, PROXY = 10025, 10026, 10028, 10027
+SINK, GATE, GATE_PLAIN, PROXY, STREAM, MAIL = 10025, 10026, 10028, 10027, 10029, 10030
 HELD = "127.0.0.66"
-UNPACKED = Path(__file__).parents[1] / "build" / "debian" / "haproxy"
+UNPACKED = Path(__file__).parents[1] / "build" / "debian"
 CONFIG = """\
 global
     maxconn 9000
@@ -51,8 +53,47 @@ listen smtp
     {acl}
     server sink 127.0.0.1:{SINK}
 """
+NGINX = """\
+load_module {modules}/ngx_stream_module.so;
+load_module {modules}/ngx_mail_module.so;
+daemon off; master_process off; error_log /dev/null crit; pid {folder}/nginx.pid;
+events {{ worker_connections 9000; }}
+stream {{ server {{ listen 127.0.0.1:{STREAM}; deny {HELD}; proxy_pass 127.0.0.1:{SINK}; }} }}
+mail {{
+    server_name bench; auth_http 127.0.0.1:10031/;
+    server {{ listen 127.0.0.1:{MAIL}; protocol smtp; smtp_auth none; xclient off; }}
+}}
+http {{
+    access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
+    scgi_temp_path {folder}/s;
+    server {{ listen 127.0.0.1:10031; location / {{
+        add_header Auth-Status OK; add_header Auth-Server 127.0.0.1; add_header Auth-Port {SINK}; return 204; }} }}
+}}
+"""
 LARGE = 10_000_000
 IDLE = 1_000
+FLOOD = 4_000
+"""Connections a second of the held client in the steady flood."""
+KNOCK = """\
+import socket, sys, time
+port, seconds, rate, waits = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "True"
+count, begin = 0, time.monotonic()
+while (now := time.monotonic()) < begin + seconds:
+    if rate and count > rate * (now - begin):
+        time.sleep(0.002)
+        continue
+    sock = socket.socket()
+    sock.bind(("{HELD}", 0))
+    sock.setblocking(waits)
+    try:
+        sock.connect(("127.0.0.1", port))
+        sock.recv(99)
+    except (ConnectionResetError, BlockingIOError):
+        pass
+    sock.close()
+    count += 1
+print(count)
+"""
 
 
 def serve(folder: str, fast: bool) -> None:
@@ -150,14 +191,36 @@ def idle(port: int, pid: int) -> float:
     return used
 
 
+def knockers(port: int, seconds: float, rate: float = 0, waits: bool = True) -> list[subprocess.Popen[str]]:
+    """Four processes that knock as the held client, together so often a second (0: as fast as they can); ``waits``: for the refusal."""
+    command = [sys.executable, "-c", KNOCK.format(HELD=HELD), str(port), str(seconds), str(rate / 4), str(waits)]
+    return [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+
+
+def flood(name: str, port: int, pid: int, seconds: float) -> None:
+    """What a steady flood costs a proxy, and how others fare meanwhile: refused by the proxy, then dropped by the kernel."""
+    table = f"table inet bench {{ chain in {{ type filter hook input priority 0; ip saddr {HELD} drop; }}; }}"
+    for dropped in (False, True):
+        if dropped:
+            subprocess.run(["nft", "-f", "-"], input=table, text=True, check=True)
+        jobs = knockers(port, seconds, FLOOD, not dropped)
+        time.sleep(0.2)
+        before, begin, took = cpu(pid), time.monotonic(), []
+        time.sleep(seconds / 2)
+        used = (cpu(pid) - before) / (time.monotonic() - begin)
+        while time.monotonic() < begin + seconds - 0.4:
+            took += latencies(port, 10)
+        knocked = sum(int(job.communicate()[0] or 0) for job in jobs) / seconds
+        one = sorted(took)
+        way = "the kernel drops" if dropped else "refused here"
+        line = f"{name:16} {way}: {knocked:6,.0f} knocks/s   {used * 100:3.0f} % of a core   others' sessions p50 {one[len(one) // 2] * 1e6:6,.0f} us"
+        print(f"{line}  p99 {one[len(one) * 99 // 100] * 1e6:6,.0f} us", flush=True)
+    subprocess.run(["nft", "delete", "table", "inet", "bench"], check=True)
+
+
 def refusals(port: int, seconds: float) -> float:
     """How often a second a held client is turned away, by four processes that knock as fast as they can."""
-    code = (
-        "import socket,sys,time\nn=0; end=time.monotonic()+float(sys.argv[2])\nwhile time.monotonic()<end:\n"
-        f"    s=socket.socket(); s.bind(('{HELD}',0))\n"
-        "    try: s.connect(('127.0.0.1',int(sys.argv[1]))); s.recv(99)\n    except ConnectionResetError: pass\n    s.close(); n+=1\nprint(n)"
-    )
-    jobs = [subprocess.Popen([sys.executable, "-c", code, str(port), str(seconds)], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    jobs = knockers(port, seconds)
     return sum(int(job.communicate()[0] or 0) for job in jobs) / seconds
 
 
@@ -176,15 +239,30 @@ def measure(name: str, port: int, pid: int, options: argparse.Namespace) -> None
     print(line, flush=True)
 
 
+def found(name: str) -> tuple[str, dict[str, str]]:
+    """A program, installed or unpacked, and its environment; empty where there is none."""
+    program = shutil.which(name) or str(UNPACKED / name / "usr/sbin" / name)
+    libraries = ":".join(str(path) for path in (UNPACKED / name).glob("usr/lib/*-linux-gnu"))
+    return program if os.path.exists(program) else "", os.environ | ({"LD_LIBRARY_PATH": libraries} if libraries else {})
+
+
 def haproxy(folder: str) -> tuple[list[str], dict[str, str]] | None:
     """HAProxy's command and environment; None where there is none."""
-    program = shutil.which("haproxy") or str(UNPACKED / "usr/sbin/haproxy")
-    if not os.path.exists(program):
-        return None
+    program, env = found("haproxy")
     file = Path(folder) / "haproxy.cfg"
     file.write_text(CONFIG.format(PROXY=PROXY, SINK=SINK, acl=f"tcp-request connection reject if {{ src {HELD} }}"), "ascii")
-    libraries = ":".join(str(path) for path in UNPACKED.glob("usr/lib/*-linux-gnu"))
-    return [program, "-db", "-f", str(file)], os.environ | ({"LD_LIBRARY_PATH": libraries} if libraries else {})
+    return ([program, "-db", "-f", str(file)], env) if program else None
+
+
+def nginx(folder: str) -> tuple[list[str], dict[str, str]] | None:
+    """nginx's command and environment, one process for the stream and the mail proxy; None where it or a module is missing."""
+    program, env = found("nginx")
+    modules = [path.parent for root in (Path("/"), UNPACKED / "nginx") for path in root.glob("usr/lib/nginx/modules/ngx_mail_module.so")]
+    if not program or not modules or not (modules[0] / "ngx_stream_module.so").exists():
+        return None
+    file = Path(folder) / "nginx.conf"
+    file.write_text(NGINX.format(modules=modules[0], folder=folder, STREAM=STREAM, MAIL=MAIL, SINK=SINK, HELD=HELD), "ascii")
+    return [program, "-c", str(file), "-e", "/dev/null"], env
 
 
 def main() -> None:
@@ -199,7 +277,8 @@ def main() -> None:
         serve(options.folder, options.serve == "uvloop")
         return
     if "GATEPOST_BENCH" not in os.environ:  # loopback of our own
-        inside = 'ip link set lo up && exec "$@"'
+        # Refused connections by the ten thousand would use up the held client's ports if each waited for a minute.
+        inside = 'ip link set lo up && echo 0 >/proc/sys/net/ipv4/tcp_max_tw_buckets && exec "$@"'
         command = ["unshare", "--net", "sh", "-c", inside, "sh", sys.executable, *sys.argv]
         sys.exit(subprocess.call(command, env=os.environ | {"GATEPOST_BENCH": "1"}))
     with tempfile.TemporaryDirectory() as folder, started(["smtp-sink", "-u", "nobody", "-m", "3000", f"127.0.0.1:{SINK}", "1000"], SINK):
@@ -207,6 +286,11 @@ def main() -> None:
         if other := haproxy(folder):
             with started(other[0], PROXY, other[1]) as proxy:
                 measure("HAProxy", PROXY, proxy.pid, options)
+                flood("HAProxy", PROXY, proxy.pid, options.seconds)
+        if other := nginx(folder):
+            with started(other[0], STREAM, other[1]) as proxy:
+                measure("nginx stream", STREAM, proxy.pid, options)
+                measure("nginx mail", MAIL, proxy.pid, options)
         for loop, port in (("asyncio", GATE_PLAIN), ("uvloop", GATE)):
             try:
                 __import__(loop)
@@ -214,6 +298,7 @@ def main() -> None:
                 continue
             with started([sys.executable, __file__, "--serve", loop, "--folder", folder], port) as gate:
                 measure(f"Gatepost {loop}", port, gate.pid, options)
+                flood(f"Gatepost {loop}", port, gate.pid, options.seconds)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,19 @@ class Wire:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.rstrip(b"\r")
 
+    def some(self, size: int) -> bytes:
+        """The next so many bytes."""
+        parts, left = [self._buffer], size - len(self._buffer)
+        while left > 0:
+            more = self.sock.recv(min(left, 1 << 20))
+            if not more:
+                break
+            parts.append(more)
+            left -= len(more)
+        whole = b"".join(parts)
+        self._buffer = whole[size:]
+        return whole[:size]
+
     def reply(self) -> int:
         """The code of the next SMTP reply, all its lines read; 0 at the end."""
         while (line := self.line())[3:4] == b"-":

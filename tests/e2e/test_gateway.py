@@ -6,11 +6,14 @@ so that the kernel's blocks do not hide what it does itself; needs root, namespa
 """
 
 import base64
+import contextlib
+import hashlib
 import re
 import signal
 import ssl
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -140,7 +143,7 @@ def said(client: Client, port: int, steps: Sequence[bytes]) -> list[bytes]:
     return answers
 
 
-TEXT = b"Subject: hello\r\n\r\n..a line with dots\r\n" + b"\xc3\xbc\xff 8 bit\r\n" * 20
+TEXT = b"Subject: hello\r\n\r\n..a line with dots\r\n" + b"\xc3\xbc\xff 8 bit\r\n" * 20 + b"a line too long for RFC 5321" * 200 + b"\r\n"
 SMTP_SESSIONS = [
     [b"EHLO client.example\r\n", *[step + b"\r\n" for step in message(FRIEND, [BOB], TEXT)], b"RSET\r\n", b"QUIT\r\n"],
     [
@@ -302,6 +305,68 @@ def test_large_messages_and_pipelining(place: Place, guard: Live) -> None:
     net.wait_until(lambda: any(mail.stat().st_size > 10_000_000 for mail in mailbox.glob("*")), 30, "the large message is there")
     large = next(mail for mail in mailbox.glob("*") if mail.stat().st_size > 10_000_000)
     assert large.read_bytes().endswith(b"Subject: large\n\n" + (b"x" * 70 + b"\n") * 145_000)
+
+
+def test_fifty_megabytes_there_and_back(place: Place, guard: Live) -> None:
+    """By DATA and by BDAT, fetched by IMAP and POP3, in bounded memory: of one message the gateway holds what is under way."""
+    text = b"Subject: large\r\n\r\n" + b"".join(b"%068d\r\n" % number for number in range(714_000))
+    before = peak(guard.pid)
+    with place.at("192.0.2.37").greeted(SMTP) as wire:
+        for step in (b"MAIL FROM:<friend@friend.example>", b"RCPT TO:<carol@example.org>"):
+            assert wire.smtp(step) == 250
+        assert wire.smtp(b"DATA") == 354
+        assert wire.smtp(text + b".") == 250
+        for step in (b"MAIL FROM:<friend@friend.example>", b"RCPT TO:<carol@example.org>"):
+            assert wire.smtp(step) == 250
+        wire.send(b"BDAT %d LAST\r\n" % len(text) + text)
+        assert wire.reply() == 250
+    mailbox = machine(place).path("/var/mail/vhosts/carol/new")
+    net.wait_until(lambda: mailbox.exists() and len(list(mailbox.glob("*"))) == 2, 60, "both messages are there")
+    sent = hashlib.sha256(text).hexdigest()
+    with place.at("192.0.2.37").wire(IMAP) as wire:
+        wire.line()
+        wire.send(b"a LOGIN carol@example.org secret-c\r\nb SELECT INBOX\r\nc FETCH 1:2 BODY.PEEK[]\r\n")
+        for _ in range(2):
+            while not (found := re.search(rb"\{([0-9]+)\}$", wire.line())):
+                pass
+            whole = wire.some(int(found[1]))
+            assert hashlib.sha256(whole[whole.index(b"Subject: large") :]).hexdigest() == sent
+    with place.at("192.0.2.37").wire(POP3) as wire:
+        wire.send(b"USER carol@example.org\r\nPASS secret-c\r\nRETR 1\r\n")
+        for _ in range(3):
+            wire.line()
+        size = int(re.search(rb"([0-9]+) octets", wire.line())[1])  # type: ignore[index]
+        whole = wire.some(size)
+        assert hashlib.sha256(whole[whole.index(b"Subject: large") :]).hexdigest() == sent
+    assert peak(guard.pid) - before < 16 * 1024, "KiB more at the peak"
+
+
+def test_no_message_is_taken_that_the_server_did_not_take(place: Place, guard: Live) -> None:
+    """The server dies in the middle of DATA: the client gets no 250, and nothing is delivered."""
+    with place.at("192.0.2.38").greeted(SMTP) as wire:
+        assert [wire.smtp(step) for step in message(FRIEND, [BOB])[:3]] == [250, 250, 354]
+        wire.send(b"Subject: half\r\n\r\n" + b"half\r\n" * 1000)
+        machine(place).kill("smtpd")
+        heard = b""
+        with contextlib.suppress(OSError):
+            wire.send(b"half\r\n.\r\n")
+            while line := wire.line():
+                heard += line
+        assert b"250" not in heard
+    with place.at("192.0.2.38").greeted(SMTP) as wire:  # a reset in the middle of DATA
+        assert [wire.smtp(step) for step in message(FRIEND, [BOB])[:3]] == [250, 250, 354]
+        wire.send(b"Subject: half\r\n\r\nhalf\r\n")
+        wire.reset()
+    assert place.at("192.0.2.38").deliver(["bob@example.org"], port=SMTP) == {}
+    new = machine(place).path("/var/mail/vhosts/bob/new")
+    assert not [mail for mail in new.glob("*") if b"Subject: half" in mail.read_bytes()[:2_000]]
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process ever held, in KiB."""
+    found = re.search(r"VmHWM:\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text("ascii"))
+    assert found is not None
+    return int(found[1])
 
 
 # --- who goes too far
