@@ -21,8 +21,8 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import account
 from gatepost.inlets.dovecot_policy import Deeds, DovecotPolicyInlet, DovecotPolicySettings
 from gatepost.inlets.exim_ask import EximInlet, EximSettings
-from gatepost.inlets.gateway.listener import GatewayInlet
-from gatepost.inlets.gateway.settings import GatewaySettings
+from gatepost.inlets.gateway.listener import Crowd, GatewayInlet
+from gatepost.inlets.gateway.settings import PROTOCOL, GatewaySettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.inlets.milter import MilterInlet, MilterSettings
@@ -87,6 +87,8 @@ class Feeds:
         self._reloading: asyncio.Task[None] | None = None
         self._leaving: dict[asyncio.Task[None], GatewayInlet] = {}
         """Gateways that listen no longer, and whose sessions go on."""
+        self._crowds: dict[str, Crowd] = {}
+        """The connections of each gateway, over all its reloads."""
 
     @property
     def names(self) -> list[str]:
@@ -158,7 +160,8 @@ class Feeds:
             return self._make_asked(each, guard, lambda name: account(name, default_domain, domains))
         if isinstance(each, GatewaySettings):
             service = name.removeprefix("gateway:")
-            return GatewayInlet(service, each, guard, self._now, default_domain=default_domain, domains=domains)
+            crowd = self._crowds.setdefault(service, Crowd())
+            return GatewayInlet(service, each, guard, self._now, default_domain=default_domain, domains=domains, crowd=crowd)
         given = (guard.report, self._now, guard.cursors)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
@@ -231,6 +234,7 @@ def _source(name: str, inlet: AnyInlet) -> Source:
     if isinstance(inlet, GatewayInlet):
         of_gateway = inlet.state()
         made = Source(name=name, reading=of_gateway.listening, problem=of_gateway.problem, last=of_gateway.last, dropped=_some(of_gateway.dropped))
+        made = structs.replace(made, tells_open=PROTOCOL[name.removeprefix("gateway:")])
         return structs.replace(made, lines=of_gateway.asked, facts=of_gateway.facts, note=f"{of_gateway.shown}; {of_gateway.connections} open")
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))

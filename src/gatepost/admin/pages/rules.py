@@ -56,7 +56,8 @@ async def show_new(visit: Visit) -> Response:
 
 def _changes(visit: Visit) -> dict[str, Any]:
     narrow = values_of(Where, visit.typed, fields_of(Where, prefix=NARROW), NARROW)
-    return values_of(Rule, visit.typed, fields_of(Rule, leave_out=LEFT_OUT)) | {NARROW + name: value for name, value in narrow.items()}
+    # A window that is emptied is none, not the one of before.
+    return {"window": "0s"} | values_of(Rule, visit.typed, fields_of(Rule, leave_out=LEFT_OUT)) | {NARROW + name: value for name, value in narrow.items()}
 
 
 async def change(visit: Visit) -> Done:
