@@ -34,7 +34,7 @@ from gatepost.core.facts import (
 )
 from gatepost.core.rules import Rule, Where
 from gatepost.core.spans import DAY, HOUR, MINUTE, SECOND, Span
-from gatepost.core.subjects import Client, Subject, pair, wider
+from gatepost.core.subjects import By, Client, Subject, pair, wider
 
 Pick = Callable[..., Any]
 """Picks one of the values that it is given."""
@@ -86,7 +86,8 @@ def a_rule(pick: Pick, name: str) -> Rule:
         *("message_accepted", "message_bounced", "auth_succeeded"),
     )
     on: tuple[Protocol, ...] = ("smtp",) if counts in SMTP_ONLY else pick(("smtp", "imap"), ("imap",), ("smtp",), ("imap", "smtp", "http"))
-    by = "client" if counts == "open_connections" else pick("client", "network") if counts in NAMELESS else pick("client", "client", "account", "network", "pair")
+    by: By = pick("client", "network") if counts in NAMELESS else pick("client", "client", "account", "network", "pair")
+    by = "client" if counts == "open_connections" else by
     threshold, distinct, least, where = pick(2, 2, 3, 1, 4), "", 0, Where()
     if by in ("client", "network") and counts not in NAMELESS:
         distinct = pick("", "accounts")

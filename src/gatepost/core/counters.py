@@ -112,7 +112,7 @@ class AnyCounter(Counter):
 
 
 class OpenCounter(Counter):
-    """Counts nothing: the fact itself says how many connections are open. What it remembers are silences, so no close that was missed can lead it astray."""
+    """Counts nothing: the fact itself says how many connections are open. So no close that was missed can lead it astray."""
 
     __slots__ = ()
 

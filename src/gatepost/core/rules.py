@@ -83,7 +83,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     ] = 0
     window: Annotated[
         Span,
-        Meta(title="Window", description="The time over which they are counted: 1s to 400d. open_connections have none: leave it out.", examples=["5m"]),
+        Meta(title="Window", description="The time over which they are counted: 1s to 400d. open_connections have none.", examples=["5m"]),
     ] = Span(0)
     action: Annotated[Action, Meta(title="Action", description="What follows: block, delay the answers, or alert only.")] = "block"
     delay: Annotated[Span, Meta(title="Delay", description="How long each answer is delayed, up to 5m.", examples=["5s"])] = Span(5 * SECOND)

@@ -56,8 +56,9 @@ async def show_new(visit: Visit) -> Response:
 
 def _changes(visit: Visit) -> dict[str, Any]:
     narrow = values_of(Where, visit.typed, fields_of(Where, prefix=NARROW), NARROW)
+    plain = values_of(Rule, visit.typed, fields_of(Rule, leave_out=LEFT_OUT))
     # A window that is emptied is none, not the one of before.
-    return {"window": "0s"} | values_of(Rule, visit.typed, fields_of(Rule, leave_out=LEFT_OUT)) | {NARROW + name: value for name, value in narrow.items()}
+    return {"window": "0s"} | plain | {NARROW + name: value for name, value in narrow.items()}
 
 
 async def change(visit: Visit) -> Done:
