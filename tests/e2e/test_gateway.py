@@ -396,7 +396,8 @@ def test_a_server_that_is_away_loses_no_mail(place: Place, guard: Live) -> None:
 
 def test_sessions_outlast_a_reload(place: Place, guard: Live) -> None:
     """And they count on among the connections that their client has open at one time."""
-    guard.cli("rules", "set", "many-at-once", "--field", "counts=open_connections", "--threshold", "3", "--for", "60s", "--on", "smtp")
+    fields = ("--field", "counts=open_connections", "--threshold", "3", "--for", "60s", "--on", "smtp,http")
+    assert "cannot be carried out on http: only a gateway knows" in guard.cli("rules", "set", "many-at-once", *fields)
     with place.at("192.0.2.51").greeted(SMTP) as wire:
         guard.configure((FOLLOWED + GATEWAYS).replace("idle = 900\n", "").replace("[gateway.smtp]\n", "[gateway.smtp]\nidle = 900\n"))
         guard.tell(signal.SIGHUP)

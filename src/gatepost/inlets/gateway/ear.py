@@ -84,8 +84,8 @@ class Office:
         return self.guard.judge(Question(self.last, client, self.protocol, stage, name))
 
     def enter(self, client: Client, counted: bool, held_open: int = 0) -> Verdict:
-        """A client connected; ``held_open``: how many connections of it are open here, this one included. One that is held is turned away without being
-        counted or written down: knocking prolongs nothing."""
+        """A client connected; ``held_open``: how many of its connections are open here, this one included. One that is held is turned away without
+        being counted or written down: knocking prolongs nothing."""
         verdict = self.judge(client, "connect")
         if isinstance(verdict, Refuse):
             return verdict
