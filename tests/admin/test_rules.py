@@ -57,6 +57,14 @@ class TestSet:
         assert (_rule(made, "mine").where.reason, _rule(made, "mine").where.code) == ("unknown_user", 5)
         assert made.before_after()[0]["where"] == {"reason": "unknown_user", "code": 550}
 
+    def test_what_has_no_window_drops_the_one_of_before(self, made: Bench) -> None:
+        do(set_rule(made.desk, ADMIN, "dos", {"counts": "open_connections"}))
+        assert _rule(made).window.us == 0
+        with pytest.raises(BadInputError, match="window: must be 1s or longer"):
+            do(set_rule(made.desk, ADMIN, "dos", {"counts": "connected"}))
+        with pytest.raises(BadInputError, match="looked at in one moment; leave it out"):
+            do(set_rule(made.desk, ADMIN, "dos", {"counts": "open_connections", "window": "5m"}))
+
     @pytest.mark.parametrize(
         ("name", "fields", "words"),
         [

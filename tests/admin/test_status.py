@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 
 from gatepost.admin.actions.blocks import AddBlock, PauseFor, add_block, pause
-from gatepost.admin.actions.rules import adopt_preset, set_mode
+from gatepost.admin.actions.rules import adopt_preset, set_mode, set_rule
 from gatepost.admin.actions.status import status
 from gatepost.admin.desk import Source
 from gatepost.core.facts import AuthFailed, Connected
@@ -92,3 +92,19 @@ def test_who_is_the_witness_and_that_he_hears_nothing_any_more(made: Bench) -> N
     made.fail(many=20)
     (problem,) = status(made.desk).problems
     assert problem.startswith("witness: dovecot_policy is no longer asked about auth_failed on imap")
+
+
+def test_a_rule_that_no_inlet_can_feed_is_told_with_the_cure(made: Bench) -> None:
+    fields = {"counts": "open_connections", "threshold": 20, "for": "5m", "on": "smtp,imap"}
+    listed = do(set_rule(made.desk, ADMIN, "many-at-once", fields))
+    (problem,) = status(made.desk).problems
+    assert problem.startswith("rule many-at-once: cannot be carried out on smtp, imap: only a gateway knows")
+    assert problem.endswith(listed.rules[-1].problem)
+    made.sources = [Source(name="gateway:smtp", reading=True, tells_open="smtp")]
+    (problem,) = status(made.desk).problems
+    assert "carried out on imap: " in problem
+    made.sources.append(Source(name="gateway:imaps", reading=True, tells_open="imap"))
+    assert status(made.desk).ok
+    made.sources = []
+    do(set_mode(made.desk, ADMIN, "many-at-once", "off"))
+    assert status(made.desk).ok

@@ -19,6 +19,7 @@ from gatepost.core.facts import (
     AnyFact,
     AuthFailed,
     AuthSucceeded,
+    Connected,
     Fact,
     Held,
     MessageAccepted,
@@ -260,6 +261,10 @@ class Reference:
 
     def _count(self, rule: Rule, group: Group, key: str, fact: Fact, place: int) -> Iterable[Effect]:
         """The law, 2: N counted facts of the key in (T-W, T], T being the newest time of the key since it was cleared."""
+        if rule.counts == "open_connections":  # the fact itself says how many there are
+            if isinstance(fact, Connected) and fact.open >= rule.threshold:
+                yield from self._impose(rule, group, key, [(fact.at, place)], fact, place)
+            return
         weight = fact.weight if isinstance(fact, AuthFailed) else 1
         if rule.counts == "recipients" and isinstance(fact, MessageAccepted):
             weight = fact.recipients
@@ -314,7 +319,7 @@ class Reference:
             delay=rule.delay.us if rule.action == "delay" else 0,
             counts=rule.counts,
             fired_on=fact.protocol,
-            count=len(marks),
+            count=fact.open if rule.counts == "open_connections" and isinstance(fact, Connected) else len(marks),
             evidence=tuple(place for _, place in marks),
         )
         self.standing.append(Standing(decision, decision.protocols, until))

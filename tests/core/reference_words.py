@@ -27,6 +27,7 @@ Group = tuple[str, ...]
 
 COUNTED_KIND: dict[str, type[Fact]] = {
     "connected": Connected,
+    "open_connections": Connected,
     "bad_session": SessionEnded,
     "auth_failed": AuthFailed,
     "auth_succeeded": AuthSucceeded,

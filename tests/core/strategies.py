@@ -35,7 +35,7 @@ from gatepost.core.facts import (
 )
 from gatepost.core.rules import Rule, Where
 from gatepost.core.spans import DAY, HOUR, MINUTE, SECOND, Span
-from gatepost.core.subjects import Client, Subject, pair, wider
+from gatepost.core.subjects import By, Client, Subject, pair, wider
 
 Pick = Callable[..., Any]
 """Picks one of the values that it is given."""
@@ -50,7 +50,7 @@ PREFIXES = (
     *("2001:db8::1", "2001:db8::/64", "2001:db8::/48", "2001:db8:1::1", "2001:db8::", "2001:db8::/32"),
 )
 SMTP_ONLY = ("bad_session", "message_accepted", "recipients", "rejected", "message_bounced")
-NAMELESS = ("connected", "bad_session", "protocol_abused")
+NAMELESS = ("connected", "open_connections", "bad_session", "protocol_abused")
 
 
 class Now(Struct, frozen=True):
@@ -83,11 +83,12 @@ class Scenario(Struct, frozen=True):
 def a_rule(pick: Pick, name: str) -> Rule:
     """A valid rule that fires soon."""
     counts = pick(
-        *("connected", "auth_failed", "auth_failed", "held", "held", "bad_session", "rejected", "protocol_abused", "recipients"),
+        *("connected", "open_connections", "auth_failed", "auth_failed", "held", "held", "bad_session", "rejected", "protocol_abused", "recipients"),
         *("message_accepted", "message_bounced", "auth_succeeded"),
     )
     on: tuple[Protocol, ...] = ("smtp",) if counts in SMTP_ONLY else pick(("smtp", "imap"), ("imap",), ("smtp",), ("imap", "smtp", "http"))
-    by = pick("client", "network") if counts in NAMELESS else pick("client", "client", "account", "network", "pair")
+    by: By = pick("client", "network") if counts in NAMELESS else pick("client", "client", "account", "network", "pair")
+    by = "client" if counts == "open_connections" else by
     threshold, distinct, least, where = pick(2, 2, 3, 1, 4), "", 0, Where()
     if by in ("client", "network") and counts not in NAMELESS:
         distinct = pick("", "accounts")
@@ -106,12 +107,12 @@ def a_rule(pick: Pick, name: str) -> Rule:
         counts=counts,
         where=where,
         on=on,
-        together=pick(False, True),
+        together=counts != "open_connections" and pick(False, True),
         by=by,
         distinct=distinct,  # type: ignore[arg-type]
         threshold=threshold,
         min_clients=least,
-        window=Span(pick(60, 1, 10, 600, 600, 86400) * SECOND),
+        window=Span(pick(60, 1, 10, 600, 600, 86400) * SECOND if counts != "open_connections" else 0),
         action=pick("block", "block", "block", "delay", "alert"),
         delay=Span(pick(5, 1, 9) * SECOND),
         hold_for=Span(pick(1, 1, 10, 60, 600, 3600) * SECOND),
@@ -167,7 +168,7 @@ def an_account(pick: Pick) -> str:
 
 
 FIELDS: dict[type[Fact], Callable[[Pick], dict[str, Any]]] = {
-    Connected: lambda pick: {},
+    Connected: lambda pick: {"open": pick(0, 0, 1, 2, 3, 5)},
     AuthFailed: lambda pick: {
         "account": an_account(pick),
         "secret": pick("", "s", "t"),

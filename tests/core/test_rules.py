@@ -28,6 +28,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"where": Where(reason="x"), "counts": "auth_failed"}, "where.reason: 'x' is no reason of auth_failed; one of password, unknown_user"),
     ({"where": Where(stage="rcpt")}, 'where: stage and code belong to rejections; set counts = "rejected"'),
     ({"where": Where(code=399), "counts": "rejected"}, "where.code: 4, 5, or a code from 400 to 599"),
+    ({"counts": "open_connections"}, "window: open connections are looked at in one moment; leave it out"),
+    ({"counts": "open_connections", "window": 0, "by": "network"}, 'by: open connections are those of one address; set by = "client"'),
+    ({"counts": "open_connections", "window": 0, "together": True}, "together: each gateway looks at its own open connections"),
+    ({"counts": "open_connections", "window": 0, "where": Where(reason="pregreet")}, "is no reason of open_connections; leave it out"),
     ({"counts": "rejected", "on": ("imap",)}, 'on: rejected commands exist on smtp only; add "smtp"'),
 ]
 

@@ -460,6 +460,9 @@ def test_a_server_that_is_away_loses_no_mail(place: Place, guard: Live) -> None:
 
 
 def test_sessions_outlast_a_reload(place: Place, guard: Live) -> None:
+    """And they count on among the connections that their client has open at one time."""
+    fields = ("--field", "counts=open_connections", "--threshold", "3", "--for", "60s", "--on", "smtp,http")
+    assert "cannot be carried out on http: only a gateway knows" in guard.cli("rules", "set", "many-at-once", *fields)
     with place.at("192.0.2.51").greeted(SMTP) as wire:
         guard.configure((FOLLOWED + GATEWAYS).replace("idle = 900\n", "").replace("[gateway.smtp]\n", "[gateway.smtp]\nidle = 900\n"))
         guard.tell(signal.SIGHUP)
@@ -469,6 +472,12 @@ def test_sessions_outlast_a_reload(place: Place, guard: Live) -> None:
         assert [wire.smtp(command) for command in message(FRIEND, [BOB])] == [250, 250, 354, 250]
         with place.at("192.0.2.51").greeted(SMTP) as new:
             assert new.smtp(b"NOOP") == 250
+            assert not guard.held("192.0.2.51")
+            with place.at("192.0.2.51").wire(SMTP) as third:
+                assert third.line() == b"421 4.7.0 Try again later"
+    assert ("many-at-once", "smtp", "192.0.2.51") in guard.blocks()
+    assert "3 at one time" in guard.cli("why", "192.0.2.51")
+    guard.cli("rules", "remove", "many-at-once")
 
 
 def test_an_open_relay_does_not_start(place: Place) -> None:

@@ -79,6 +79,7 @@ def some_fact(chance: random.Random, at: int, client: Client) -> Fact:
     named, reason = {"account": chance.choice(ACCOUNTS)}, chance.choice
     kinds: list[tuple[Any, dict[str, Any]]] = [
         (Connected, {}),
+        (Connected, {"open": chance.randrange(12)}),
         (SessionEnded, {"messages": chance.randrange(2), "server_at_fault": chance.random() < 0.2}),
         (AuthFailed, named | {"weight": chance.choice((1, 1, 3)), "reason": reason(("", *REASONS["auth_failed"]))}),
         (AuthFailed, named | {"reason": "password"}),
@@ -113,6 +114,8 @@ def some_rule(chance: random.Random, name: str) -> Rule:
         counts: Any = chance.choice(
             (
                 "connected",
+                "open_connections",
+                "open_connections",
                 "bad_session",
                 "auth_failed",
                 "auth_failed",
@@ -140,7 +143,7 @@ def some_rule(chance: random.Random, name: str) -> Rule:
                 together=chance.random() < 0.4,
                 threshold=chance.choice((1, 2, 3, 5, 9)),
                 min_clients=chance.choice((0, 0, 0, 2)),
-                window=Span(chance.choice((SECOND, 7 * SECOND, MINUTE, 7 * MINUTE, 5 * HOUR, DAY, 2 * DAY))),
+                window=Span(0 if counts == "open_connections" else chance.choice((SECOND, 7 * SECOND, MINUTE, 7 * MINUTE, 5 * HOUR, DAY, 2 * DAY))),
                 action=chance.choice(("block", "block", "delay", "alert")),
                 hold_for=Span(chance.choice((SECOND, MINUTE, HOUR, 2 * DAY))),
                 scope=chance.choice(("protocol", "logins", "everything")),

@@ -61,7 +61,8 @@ def test_each_rule_field_is_set_in_a_story(field: str) -> None:
 
 
 def _choices() -> list[tuple[str, str]]:
-    counts = "connected bad_session auth_failed auth_succeeded message_accepted recipients rejected message_bounced protocol_abused held"
+    counts = "connected open_connections bad_session auth_failed auth_succeeded message_accepted recipients rejected message_bounced"
+    counts += " protocol_abused held"
     return [
         *(("counts", value) for value in counts.split()),
         *(("by", value) for value in ("client", "network", "account", "pair")),

@@ -19,6 +19,7 @@ from gatepost.core.decisions import Effect
 from gatepost.core.deeds import AnyDeed
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
+from gatepost.core.rules import Rule
 from gatepost.core.spans import encode_span
 from gatepost.core.subjects import account, network, prefix_text
 from gatepost.pipeline.guard import Guard
@@ -63,6 +64,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """When it was asked last, by what it is asked about."""
     listens: tuple[str, ...] = ()
     """Addresses and ports on which a gateway listens, while it does."""
+    tells_open: Protocol | Literal[""] = ""
+    """The protocol on which it tells how many connections of a client are open; empty where it cannot."""
     note: str = ""
     """What it stands for, where that is to be seen."""
 
@@ -74,6 +77,18 @@ class Wired(Struct, frozen=True, kw_only=True):
     verdict: Literal["well", "look", "bad"]
     said: str
     cure: str = ""
+
+
+def unfed(desk: "Desk", rule: Rule) -> str:
+    """Where a rule cannot fire, for no inlet tells what it counts, and the cure; empty where all is well."""
+    if rule.counts != "open_connections" or rule.mode == "off":
+        return ""
+    told = {source.tells_open for source in desk.sources()}
+    deaf = [protocol for protocol in rule.on if protocol not in told]
+    if not deaf:
+        return ""
+    where = ", ".join(deaf)
+    return f"cannot be carried out on {where}: only a gateway knows how many connections are open; put one before {where}, or change on"
 
 
 async def nobody(name: str) -> tuple[str, ...]:

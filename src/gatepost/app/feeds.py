@@ -21,8 +21,8 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import account
 from gatepost.inlets.dovecot_policy import Deeds, DovecotPolicyInlet, DovecotPolicySettings
 from gatepost.inlets.exim_ask import EximInlet, EximSettings
-from gatepost.inlets.gateway.listener import GatewayInlet
-from gatepost.inlets.gateway.settings import GatewaySettings
+from gatepost.inlets.gateway.listener import Crowd, GatewayInlet
+from gatepost.inlets.gateway.settings import PROTOCOL, GatewaySettings
 from gatepost.inlets.journal import JournalInlet, JournalSettings
 from gatepost.inlets.logfile import LogFileInlet, LogFileSettings
 from gatepost.inlets.milter import MilterInlet, MilterSettings
@@ -87,6 +87,8 @@ class Feeds:
         self._reloading: asyncio.Task[None] | None = None
         self._leaving: dict[asyncio.Task[None], GatewayInlet] = {}
         """Gateways that listen no longer, and whose sessions go on."""
+        self._crowds: dict[str, Crowd] = {}
+        """The connections of each gateway, over all its reloads."""
 
     @property
     def names(self) -> list[str]:
@@ -158,7 +160,8 @@ class Feeds:
             return self._make_asked(each, guard, lambda name: account(name, default_domain, domains))
         if isinstance(each, GatewaySettings):
             service = name.removeprefix("gateway:")
-            return GatewayInlet(service, each, guard, self._now, default_domain=default_domain, domains=domains)
+            crowd = self._crowds.setdefault(service, Crowd())
+            return GatewayInlet(service, each, guard, self._now, default_domain=default_domain, domains=domains, crowd=crowd)
         given = (guard.report, self._now, guard.cursors)
         if isinstance(each, JournalSettings):
             return JournalInlet(each, *given, default_domain=default_domain, domains=domains)
@@ -231,8 +234,8 @@ def _source(name: str, inlet: AnyInlet) -> Source:
     if isinstance(inlet, GatewayInlet):
         gate = inlet.state()
         made = Source(name=name, reading=bool(gate.listens), problem=gate.problem, last=gate.last, dropped=_some(gate.dropped))
-        note = f"{gate.shown}; {gate.connections} open"
-        return structs.replace(made, lines=gate.asked, facts=gate.facts, listens=gate.listens, note=note)
+        made = structs.replace(made, listens=gate.listens, tells_open=PROTOCOL[name.removeprefix("gateway:")])
+        return structs.replace(made, lines=gate.asked, facts=gate.facts, note=f"{gate.shown}; {gate.connections} open")
     state = inlet.state()
     made = Source(name=name, reading=state.listening, problem=state.problem, last=state.last_line_at, dropped=_some(state.dropped))
     return _counted(made, state.lines, state.facts, state.coverage)

@@ -72,7 +72,8 @@ def _place(logs: PastLogs, number: int) -> str:
 def as_object(fact: Fact) -> dict[str, Any]:
     """A fact as JSON shows it: what all facts have, and under ``detail`` what its kind has."""
     fields = msgspec.structs.asdict(fact)
-    detail = {name: value for name, value in fields.items() if name not in _COMMON}
+    # A log does not know how many connections are open: that is left out, not shown as none.
+    detail = {name: value for name, value in fields.items() if name not in _COMMON and (name != "open" or value)}
     return {
         "kind": kind(fact),
         "at": moment(fact.at),

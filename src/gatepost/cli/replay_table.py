@@ -39,6 +39,7 @@ NOUNS = {
     counts: (one, PLURALS[counts])
     for counts, one in {
         "connected": "connection",
+        "open_connections": "connection open at one time",
         "bad_session": "session without a message",
         "auth_failed": "failed log-in",
         "auth_succeeded": "log-in",

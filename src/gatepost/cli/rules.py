@@ -233,3 +233,5 @@ def _changed(listed: dict[str, Any], name: str, as_json: bool) -> None:
     for each in listed["rules"]:
         if not name or each["rule"]["name"] == name:
             click.echo(f"{safe(each['rule']['name'])}: {each['sentence']}")
+            if each["problem"]:
+                click.secho(f"  It {each['problem']}.", fg="yellow")

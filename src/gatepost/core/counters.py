@@ -26,6 +26,7 @@ from gatepost.core.windows import PLACE_BITS, Windows
 
 KIND_OF: dict[str, type[Fact]] = {
     "connected": Connected,
+    "open_connections": Connected,
     "bad_session": SessionEnded,
     "auth_failed": AuthFailed,
     "auth_succeeded": AuthSucceeded,
@@ -110,8 +111,21 @@ class AnyCounter(Counter):
         return windows.count(key, new, weight)
 
 
+class OpenCounter(Counter):
+    """Counts nothing: the fact itself says how many connections are open. So no close that was missed can lead it astray."""
+
+    __slots__ = ()
+
+    def count(self, fact: Fact, view: View, place: int) -> list[int] | None:
+        if not isinstance(fact, Connected) or fact.open < self.rule.threshold or self.windows.is_silent(self.key(fact, view), fact.at):
+            return None
+        return [fact.at << PLACE_BITS | place]
+
+
 def counter(rule: Rule, protocols: tuple[Protocol, ...], windows: Windows) -> Counter:
     """The counter that a rule needs: the plain one where it suffices."""
+    if rule.counts == "open_connections":
+        return OpenCounter(rule, protocols, windows)
     plain = rule.by == "client" and not (rule.distinct or rule.where.reason or rule.where.stage or rule.where.code)
     once = rule.counts in ("connected", "bad_session", "auth_succeeded", "message_accepted", "rejected", "message_bounced", "protocol_abused")
     return (Counter if plain and once else AnyCounter)(rule, protocols, windows)

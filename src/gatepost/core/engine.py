@@ -18,7 +18,7 @@ from gatepost.core.counters import KIND_OF, Counter, counter, is_bad
 from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expire, Impose, Question, QuestionStage, Refuse, Verdict
 from gatepost.core.deeds import AnyDeed
-from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, Fact, Held, MessageAccepted, Protocol, Refused, SessionEnded
+from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, Connected, Fact, Held, MessageAccepted, Protocol, Refused, SessionEnded
 from gatepost.core.holdings import Holdings
 from gatepost.core.rules import PRESETS, Rule, check_rules
 from gatepost.core.steering import do
@@ -254,8 +254,8 @@ class Engine:
             delay=rule.delay.us if rule.action == "delay" else 0,
             counts=rule.counts,
             fired_on=fact.protocol,
-            count=len(marks),
-            reason=f"{rule.threshold} in {rule.window}",
+            count=fact.open if rule.counts == "open_connections" and isinstance(fact, Connected) else len(marks),
+            reason=rule.limit,
             evidence=places(marks),
         )
         yield from self.holdings.add(decision)

@@ -44,6 +44,9 @@ class Fact(Struct, frozen=True, gc=False, tag_field="kind", tag=kind_name):
 class Connected(Fact, frozen=True, gc=False):
     """A client opened a connection."""
 
+    open: int = 0
+    """How many connections of this client the inlet that saw it holds open, this one included; 0: not known, as from a log."""
+
 
 class SessionEnded(Fact, frozen=True, gc=False):
     """A session came to its end."""

@@ -15,6 +15,7 @@ from gatepost.core.subjects import By
 
 Counts = Literal[
     "connected",
+    "open_connections",
     "bad_session",
     "auth_failed",
     "auth_succeeded",
@@ -36,6 +37,7 @@ MOST_RULES = 500
 
 PLURALS = {
     "connected": "connections",
+    "open_connections": "connections open at one time",
     "bad_session": "sessions without a message",
     "auth_failed": "failed log-ins",
     "auth_succeeded": "log-ins",
@@ -79,7 +81,10 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
         int,
         Meta(title="From clients", description="Fires only when the facts came from at least this many clients; 0 asks for none.", ge=0, le=10_000),
     ] = 0
-    window: Annotated[Span, Meta(title="Window", description="The time over which they are counted: 1s to 400d.", examples=["5m"])]
+    window: Annotated[
+        Span,
+        Meta(title="Window", description="The time over which they are counted: 1s to 400d. open_connections have none.", examples=["5m"]),
+    ] = Span(0)
     action: Annotated[Action, Meta(title="Action", description="What follows: block, delay the answers, or alert only.")] = "block"
     delay: Annotated[Span, Meta(title="Delay", description="How long each answer is delayed, up to 5m.", examples=["5s"])] = Span(5 * SECOND)
     hold_for: Annotated[Span, Meta(title="For", description="How long it lasts: 1s to 400d.", examples=["30m"])] = field(name="for")
@@ -116,14 +121,21 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
         """Whether what it imposes turns anything away or slows it down."""
         return self.mode == "enforce" and self.action != "alert"
 
+    @property
+    def limit(self) -> str:
+        """How many are too many, and within which time: ``50 in 5m``, ``20 at one time``."""
+        return f"{self.threshold} at one time" if self.counts == "open_connections" else f"{self.threshold} in {self.window}"
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.threshold} in {self.window}"
+        return f"{self.name}: {self.limit}"
 
 
 def _faults(rule: Rule) -> list[str]:
     """What a rule says that cannot be carried out: each names the field and the cure."""
     found = []
-    if not rule.window.us >= SECOND:
+    if rule.counts == "open_connections":
+        found += _open_faults(rule)
+    elif not rule.window.us >= SECOND:
         found.append("window: must be 1s or longer")
     if not rule.hold_for.us >= SECOND:
         found.append("for: must be 1s or longer")
@@ -146,6 +158,18 @@ def _faults(rule: Rule) -> list[str]:
     if rule.min_clients > rule.threshold:
         found.append("min_clients: must not exceed the threshold")
     return found + _where_faults(rule)
+
+
+def _open_faults(rule: Rule) -> list[str]:
+    """What has no meaning where a fact itself says how many there are."""
+    found = []
+    if rule.window.us:
+        found.append("window: open connections are looked at in one moment; leave it out")
+    if rule.by != "client":
+        found.append('by: open connections are those of one address; set by = "client"')
+    if rule.together:
+        found.append('together: each gateway looks at its own open connections; leave it out, and set scope = "everything" to hold more')
+    return found
 
 
 def _where_faults(rule: Rule) -> list[str]:
@@ -175,7 +199,8 @@ def sentence(rule: Rule) -> str:
     target = {"protocol": "that protocol", "logins": "its log-ins", "everything": "everything"}[rule.scope]
     deed = {"block": f"block {target}", "delay": f"delay {target} by {rule.delay}", "alert": "alert the administrator, and stay silent"}[rule.action]
     mode = {"enforce": "", "observe": " (observed only)", "off": " (off)"}[rule.mode]
-    return f"{rule.threshold} {what} {whose}{many} within {rule.window} {where} {deed} for {rule.hold_for}{mode}."
+    within = "" if rule.counts == "open_connections" else f" within {rule.window}"
+    return f"{rule.threshold} {what} {whose}{many}{within} {where} {deed} for {rule.hold_for}{mode}."
 
 
 _STANDARD = (

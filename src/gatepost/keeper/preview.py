@@ -211,6 +211,8 @@ def _notes(rules: Iterable[Rule], names: Iterable[str]) -> list[str]:
     for rule in rules:
         if rule.name in names and rule.distinct == "secrets":
             found.append(f"{rule.name}: no history keeps secrets, so each log-in counts as one of its own: these are the most holds there can be")
+        if rule.name in names and rule.counts == "open_connections":
+            found.append(f"{rule.name}: only gateways tell how many connections are open: of what logs told, nothing can fire it")
         if rule.name in names and rule.by in ("account", "pair"):
             found.append(f"{rule.name}: what administrators did by hand, and accounts that only later turned out to exist, are not seen")
     return found
@@ -230,7 +232,9 @@ def _rejected(at: int, kind: str, protocol: Any, client: Any, account: str, reas
 
 
 _MAKERS: dict[str, Callable[..., Fact]] = {
-    "connected": lambda at, kind, protocol, client, *_: Connected(at, "", protocol, "", client),
+    "connected": lambda at, kind, protocol, client, account, reason, weight, detail: Connected(
+        at, "", protocol, "", client, False, 0 if detail == "{}" else _detail(detail).get("open", 0)
+    ),
     "session_ended": lambda at, kind, protocol, client, *_: SessionEnded(at, "", protocol, "", client),
     "auth_failed": lambda at, kind, protocol, client, account, reason, weight, _: AuthFailed(
         at, "", protocol, "", client, False, account, "", weight, "", reason

@@ -21,11 +21,13 @@ from gatepost.core.spans import DAY
 
 GOOD = "('auth_succeeded', 'message_accepted')"
 """What makes a client or a pair a good one."""
-FACTS = "\"at\", kind, protocol, client, account, reason, weight, CASE WHEN kind = 'rejected' THEN detail ELSE '' END"
+FACTS = "\"at\", kind, protocol, client, account, reason, weight, CASE WHEN kind IN ('rejected', 'connected') THEN detail ELSE '' END"
 """The columns of a fact as it is fed."""
 
 _KEYS = {"client": "client", "wide": "CASE WHEN contains(client, ':') THEN net ELSE client END", "network": "net", "account": "account"}
 """The subject of a fact, by how a rule sees it. An IPv6 client's /64 lies in its /48; a pair's account has all the facts of the pair."""
+
+_OPEN = "coalesce(try_cast(regexp_extract(detail, '\"open\":([0-9]+)', 1) AS INTEGER), 0)"
 
 
 class Wanted(Struct, frozen=True):
@@ -40,13 +42,16 @@ class Wanted(Struct, frozen=True):
     weighed: bool
     window: int
     threshold: int
+    open: int = 0
+    """Connections that a fact says are open, at least; where nobody told them, as in files of before, there are none."""
 
     @property
     def facts(self) -> str:
         """The condition for what is counted."""
         reason = f" AND reason = {_quoted(self.reason)}" if self.reason else ""
         weight = "" if self.kind == "message_accepted" else " AND weight > 0"
-        return f"kind = {_quoted(self.kind)} AND protocol IN ({', '.join(map(_quoted, self.on))}){reason}{weight} AND NOT evidence_only"
+        many = f" AND detail <> '{{}}' AND {_OPEN} >= {self.open}" if self.open else ""
+        return f"kind = {_quoted(self.kind)} AND protocol IN ({', '.join(map(_quoted, self.on))}){reason}{weight}{many} AND NOT evidence_only"
 
 
 def wanted(rules: Iterable[Rule]) -> list[Wanted]:
@@ -58,6 +63,8 @@ def wanted(rules: Iterable[Rule]) -> list[Wanted]:
             weighed = rule.counts in ("auth_failed", "recipients") and rule.distinct in ("", "secrets")
             kind = kind_name(KIND_OF[rule.counts].__name__)
             each = Wanted(kind, key, tuple(rule.on), rule.together, rule.where.reason, weighed, rule.window.us, rule.threshold)
+            if rule.counts == "open_connections":  # one fact suffices, in whatever span of time
+                each = structs.replace(each, window=DAY, threshold=1, open=rule.threshold)
             # Whoever reaches the higher threshold reaches the lower one, and no weight is below one: a question serves all that ask alike.
             same = structs.replace(each, threshold=0, weighed=False)
             other = found.get(same, each)

@@ -209,6 +209,15 @@ class TestRules:
         rule = _rule(console)
         assert (rule.threshold, str(rule.hold_for), rule.on, rule.together) == (80, "1h", ("smtp",), True)
 
+    def test_a_rule_without_a_window_and_without_a_gateway(self, console: Served, anna: Browser) -> None:
+        form = _form_of(anna, "/rules/dos") | {"counts": "open_connections", "window": "", "threshold": "20"}
+        said = "dos says now: 20 connections open at one time from one address on smtp, imap, pop3 (each apart) block that protocol for 5m."
+        assert said in _follow(anna, "/rules/dos", form)
+        assert "It cannot be carried out on smtp, imap, pop3: only a gateway knows" in anna.get("/rules/dos").text
+        before = _rule(console)
+        _follow(anna, "/rules/dos", _form_of(anna, "/rules/dos"))
+        assert _rule(console) == before
+
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
@@ -217,6 +226,8 @@ class TestRules:
             ({"threshold": ""}, "is empty"),
             ({"threshold": "9" * 40}, "is no whole number"),
             ({"window": "soon"}, "no length of time"),
+            ({"window": ""}, "must be 1s or longer"),
+            ({"counts": "open_connections"}, "looked at in one moment; leave it out"),
             ({"on": []}, "on"),
             ({"by": "account"}, "name no account"),
             ({"where.reason": "x"}, "is no reason of connected"),

@@ -28,7 +28,7 @@ SERVERS: dict[str, Callable[[], AnyServer]] = {"smtp": SmtpServer, "imap": ImapS
 
 def rule(counts: str, threshold: int, **more: Any) -> Rule:
     """A rule that bites within a test."""
-    spans = {"window": Span(600 * SECOND), "hold_for": Span(600 * SECOND)}
+    spans = {"window": Span(0 if counts == "open_connections" else 600 * SECOND), "hold_for": Span(600 * SECOND)}
     return Rule(name=counts.replace("_", "-"), counts=counts, threshold=threshold, **spans, **more)  # type: ignore[arg-type]
 
 

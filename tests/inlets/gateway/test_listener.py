@@ -10,7 +10,8 @@ import pytest
 from gatepost.core.access import Entry
 from gatepost.core.facts import Connected, SessionEnded
 from gatepost.core.spans import SECOND, Span
-from gatepost.inlets.gateway.listener import GatewayInlet
+from gatepost.core.subjects import client
+from gatepost.inlets.gateway.listener import Crowd, GatewayInlet
 from gatepost.inlets.gateway.settings import GatewaySettings
 from tests.inlets.gateway.gates import Gate, rule
 
@@ -54,6 +55,44 @@ def test_the_nth_connection_is_turned_away_itself() -> None:
 
     gate.run(doing)
     assert sum(isinstance(fact, Connected) for fact in gate.facts()) == 3
+
+
+def test_connections_open_at_one_time_are_a_rule_of_their_own() -> None:
+    gate = Gate("imap", (rule("open_connections", 3),))
+
+    async def doing(gate: Gate) -> None:
+        for _ in range(4):  # they come and go: never three at one time
+            first, second = await gate.connect(), await gate.connect()
+            await first.until(b"\r\n")
+            await second.until(b"\r\n")
+            first.writer.close()
+            second.writer.close()
+            await gate.until(lambda: not gate.inlet.state().connections)
+        for _ in range(2):
+            await (await gate.connect()).until(b"\r\n")
+        third = await gate.connect()
+        assert await third.rest() == b"* BYE Try again later\r\n"
+
+    gate.run(doing)
+    assert [fact.open for fact in gate.facts() if isinstance(fact, Connected)] == [1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 3]
+
+
+def test_who_takes_a_gateways_place_counts_its_connections_on() -> None:
+    crowd = Crowd()
+    gate = Gate("imap", connections_of_one=2)
+
+    async def doing(gate: Gate) -> None:
+        who = client("127.0.0.1")
+        crowd.enter(who)  # of the inlet of before
+        gate.inlet._crowd = crowd
+        await (await gate.connect()).until(b"\r\n")
+        assert await (await gate.connect()).rest() == b"* BYE Try again later\r\n"
+        crowd.leave(who)
+        await (await gate.connect()).until(b"\r\n")
+
+    gate.run(doing)
+    assert [fact.open for fact in gate.facts() if isinstance(fact, Connected)] == [2, 2]
+    assert (crowd.total, dict(crowd.of)) == (0, {})
 
 
 def test_a_delay_holds_the_greeting() -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, structs
 
-from gatepost.admin.desk import Desk, Who
+from gatepost.admin.desk import Desk, Who, unfed
 from gatepost.admin.faults import StaleError, UnknownError
 from gatepost.core.deeds import AdoptRules
 from gatepost.core.faults import BadInputError
@@ -37,6 +37,8 @@ class Shown(Struct, frozen=True, kw_only=True):
     sentence: str
     standing: int = 0
     """Decisions of it that stand now."""
+    problem: str = ""
+    """Why it cannot be carried out here, and the cure; empty where it can."""
 
 
 class SetMode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +56,7 @@ def list_rules(desk: Desk) -> Listed:
     """The rules in force."""
     engine = desk.guard.order.engine
     standing = Counter(each.rule for each in desk.guard.standing.decisions(desk.now()))
-    shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing[rule.name]) for rule in engine.rules)
+    shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing[rule.name], problem=unfed(desk, rule)) for rule in engine.rules)
     return Listed(version=version_of(engine.rules), rules=shown, brake=engine.brake)
 
 
@@ -119,6 +121,8 @@ def with_changes(rules: tuple[Rule, ...], name: str, changes: dict[str, Any]) ->
 def _changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """The fields of a rule with changes; ``on`` may be words, and ``where.reason`` one field of ``where``."""
     found = dict(fields)
+    if changes.get("counts") == "open_connections":  # what it counted before had a window
+        found.pop("window", None)
     for key, value in changes.items():
         outer, dot, inner = key.partition(".")
         if key == "on" and isinstance(value, str):

@@ -7,7 +7,7 @@ enforced stand side by side; what is not fed or not enforced is told with its cu
 from msgspec import Struct
 
 from gatepost.admin.actions.country import country_problems
-from gatepost.admin.desk import Desk, Source
+from gatepost.admin.desk import Desk, Source, unfed
 from gatepost.core.counters import KIND_OF
 from gatepost.core.countries import CountryPolicy
 from gatepost.core.facts import Held, kind_name
@@ -152,6 +152,7 @@ def problems_of(desk: Desk) -> list[str]:
         *country_problems(desk),
         *(f"channel {channel.name}: {channel.problem}" for channel in desk.channels() if channel.problem),
     ]
+    found += [f"rule {rule.name}: {said}" for rule in desk.guard.order.engine.rules if (said := unfed(desk, rule))]
     store = _store(desk)
     if store.problem and not any(store.problem in problem for problem in found):
         found.append(f"state: {store.problem}")

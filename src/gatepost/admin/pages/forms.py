@@ -78,7 +78,9 @@ def _kind(bare: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Span) else "" if value is None else value
+    if isinstance(value, Span):
+        return str(value) if value.us else ""
+    return "" if value is None else value
 
 
 def _bare(info: Any) -> Any:

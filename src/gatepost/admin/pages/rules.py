@@ -81,7 +81,9 @@ def days_field(visit: Visit) -> Field:
 def changes_of(visit: Visit) -> dict[str, Any]:
     """The fields that a rule's form sent, as a change of the rule."""
     narrow = values_of(Where, visit.typed, fields_of(Where, prefix=NARROW), NARROW)
-    return values_of(Rule, visit.typed, fields_of(Rule, leave_out=LEFT_OUT)) | {NARROW + name: value for name, value in narrow.items()}
+    plain = values_of(Rule, visit.typed, fields_of(Rule, leave_out=LEFT_OUT))
+    # A window that is emptied is none, not the one of before.
+    return {"window": "0s"} | plain | {NARROW + name: value for name, value in narrow.items()}
 
 
 async def change(visit: Visit) -> Done:

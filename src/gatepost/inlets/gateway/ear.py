@@ -84,12 +84,13 @@ class Office:
         self.last = self.now()
         return self.guard.judge(Question(self.last, client, self.protocol, stage, name))
 
-    def enter(self, client: Client, counted: bool) -> Verdict:
-        """A client connected. One that is held is turned away without being counted or written down: knocking prolongs nothing."""
+    def enter(self, client: Client, counted: bool, held_open: int = 0) -> Verdict:
+        """A client connected; ``held_open``: how many of its connections are open here, this one included. One that is held is turned away without
+        being counted or written down: knocking prolongs nothing."""
         verdict = self.judge(client, "connect")
         if isinstance(verdict, Refuse):
             return verdict
-        return self.admit("connect", Connected(self.last, "", self.protocol, self.service, client, not counted))
+        return self.admit("connect", Connected(self.last, "", self.protocol, self.service, client, not counted, held_open))
 
     def admit(self, stage: QuestionStage, fact: Connected | AuthFailed) -> Verdict:
         """Counts a fact, and judges its client by what follows from it."""

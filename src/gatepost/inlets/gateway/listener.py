@@ -71,6 +71,26 @@ class GatewayState(Struct, kw_only=True):
     """What the server behind sees as client, and what is seen of it."""
 
 
+class Crowd:
+    """The connections of one gateway, those included that wait to be let in. A reload hands it on: old sessions go on counting."""
+
+    def __init__(self) -> None:
+        self.of: Counter[Client] = Counter()
+        self.total = 0
+
+    def enter(self, who: Client) -> None:
+        """One more."""
+        self.of[who] += 1
+        self.total += 1
+
+    def leave(self, who: Client) -> None:
+        """One less."""
+        self.total -= 1
+        self.of[who] -= 1
+        if self.of[who] <= 0:
+            del self.of[who]
+
+
 class GatewayInlet:
     """A gateway in front of one server."""
 
@@ -83,7 +103,9 @@ class GatewayInlet:
         *,
         default_domain: str = "",
         domains: dict[str, str] | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
+        """``crowd``: the connections of the gateway whose place it takes, and which go on."""
         self.settings = settings
         self.name = f"gateway:{service}"
         self._service, self._protocol = service, PROTOCOL[service]
@@ -113,9 +135,7 @@ class GatewayInlet:
         self._certificates: Certificates | None = None
         self._listening: list[socket.socket] = []
         self._sessions: dict[Session, None] = {}
-        self._of: Counter[Client] = Counter()
-        """Connections by client, those included that wait to be let in."""
-        self._total = 0
+        self._crowd = crowd or Crowd()
         self._waiting: dict[asyncio.Task[None], None] = {}
         self._problem = ""
         self._stopping = False
@@ -184,7 +204,7 @@ class GatewayInlet:
             last=office.last,
             asked=office.asked,
             facts=office.told,
-            connections=self._total,
+            connections=self._crowd.total,
             dropped=dict(office.dropped),
             shown=self._shown(),
         )
@@ -283,18 +303,17 @@ class GatewayInlet:
 
     def _enter(self, sock: socket.socket, who: Client, port: int, counted: bool) -> None:
         """Lets a client in, or turns it away. ``counted`` is false where a balancer connects for itself."""
-        settings, dropped = self.settings, self._office.dropped
-        if self._total >= settings.connections or self._of[who] >= settings.connections_of_one:
+        settings, dropped, crowd = self.settings, self._office.dropped, self._crowd
+        if crowd.total >= settings.connections or crowd.of[who] >= settings.connections_of_one:
             dropped["too many connections"] += 1
             self._turn_away(sock)
             return
-        verdict = self._office.enter(who, counted)
+        verdict = self._office.enter(who, counted, crowd.of[who] + 1)
         if isinstance(verdict, Refuse):
             dropped["held"] += 1
             self._turn_away(sock)
             return
-        self._of[who] += 1
-        self._total += 1
+        crowd.enter(who)
         if isinstance(verdict, Delay):
             asyncio.get_running_loop().call_later(verdict.us / 1_000_000, self._begin, sock, who, port, counted)
         else:
@@ -310,7 +329,7 @@ class GatewayInlet:
     def _begin(self, sock: socket.socket, who: Client, port: int, counted: bool) -> None:
         """Begins a session."""
         if self._stopping:
-            self._leave(who)
+            self._crowd.leave(who)
             sock.close()
             return
         ear = SessionEar(self._office, who, counted)
@@ -363,15 +382,9 @@ class GatewayInlet:
     def forget(self, session: Session, why: str) -> None:
         """A session is over."""
         if self._sessions.pop(session, 0) is None:
-            self._leave(Client(session.client))
+            self._crowd.leave(Client(session.client))
             if why:
                 self._office.dropped[why] += 1
-
-    def _leave(self, who: Client) -> None:
-        self._total -= 1
-        self._of[who] -= 1
-        if self._of[who] <= 0:
-            del self._of[who]
 
 
 def _place(sock: socket.socket) -> str:
