@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from gatepost.core.access import own_entries
-from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.rules import PRESETS
 from gatepost.core.spans import decode_span, encode_span
 from tests.core.made import IP, client
@@ -17,6 +17,7 @@ from tests.core.made import IP, client
         AdoptLists(1, own_entries()),
         Hold(1, client(IP), 5),
         Lift(1, client(IP), 7),
+        Retime(1, client(IP), 2, 7),
         Forget(1, client(IP)),
         Pause(1, 0),
     ],

@@ -55,6 +55,7 @@ class _State(Struct):
     braking: list[tuple[str, list[tuple[str, int, bool]]]]
     numbers: dict[str, int]
     brake: bool
+    often: list[tuple[str, tuple[int, ...]]] = []
 
 
 _NUMBERS = ("newest", "late", "turned_away", "numbered", "paused_until", "_turn_at")
@@ -69,6 +70,7 @@ def dump(engine: Engine) -> bytes:
         "known": engine.known.pairs.dropped,
         "good": engine.good.dropped,
         "decisions": engine.holdings.dropped,
+        "often": engine.often.dropped,
         "braking": engine.braking.dropped,
     }
     return _ENCODER.encode(
@@ -87,6 +89,7 @@ def dump(engine: Engine) -> bytes:
             braking=[(rule, [(name, *what) for name, what in lately.held.items()]) for rule, lately in engine.braking.rules.items()],
             numbers=numbers,
             brake=engine.brake,
+            often=list(engine.often.days.items()),
         )
     )
 
@@ -110,6 +113,8 @@ def load(data: bytes) -> Engine:
     engine.known.pairs.dropped = state.numbers.pop("known")
     engine.good.last.update(state.good)
     engine.good.dropped = state.numbers.pop("good")
+    engine.often.days.update(state.often)
+    engine.often.dropped = state.numbers.pop("often", 0)
     engine.braking.dropped = state.numbers.pop("braking")
     engine.braking.rules = {rule: Lately(held) for rule, held in state.braking}
     engine.brake = state.brake

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from gatepost.core.deeds import AdoptLists, AdoptRules, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptLists, AdoptRules, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.facts import (
     AuthFailed,
     AuthSucceeded,
@@ -38,6 +38,7 @@ Entry = (
     | AdoptLists
     | Hold
     | Lift
+    | Retime
     | Forget
     | Pause
 )

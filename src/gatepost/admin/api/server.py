@@ -19,9 +19,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gatepost.admin.accounts import Role, at_least
-from gatepost.admin.actions import access, blocks, channels, lists, migrate, rules
+from gatepost.admin.actions import access, blocks, channels, lasting, lists, migrate, rules
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.metrics import metrics
+from gatepost.admin.actions.neighbours import neighbours
 from gatepost.admin.actions.preview import AskRules, begin_preview, cancel_preview, preview
 from gatepost.admin.actions.status import status
 from gatepost.admin.actions.top import top
@@ -180,6 +181,18 @@ async def _add_block(desk: Desk, who: Who, request: Request) -> Any:
     return await blocks.add_block(desk, who, await read_as(request, blocks.AddBlock))
 
 
+async def _neighbours(desk: Desk, who: Who, request: Request) -> Any:
+    return await neighbours(desk, request.query_params.get("prefix", ""))
+
+
+async def _prolong(desk: Desk, who: Who, request: Request) -> Any:
+    return await lasting.prolong(desk, who, await read_as(request, lasting.Prolong))
+
+
+async def _make_permanent(desk: Desk, who: Who, request: Request) -> Any:
+    return await lasting.make_permanent(desk, who, await read_as(request, lasting.Permanent))
+
+
 async def _unblock(desk: Desk, who: Who, request: Request) -> Any:
     return await blocks.unblock(desk, who, await read_as(request, blocks.Unblock))
 
@@ -321,6 +334,9 @@ ROUTES: tuple[tuple[str, str, Handler, Role], ...] = (
     ("GET", "/api/v1/blocks", _blocks, "viewer"),
     ("POST", "/api/v1/blocks", _add_block, "operator"),
     ("POST", "/api/v1/blocks/import", _import_blocks, "operator"),
+    ("GET", "/api/v1/blocks/neighbours", _neighbours, "viewer"),
+    ("POST", "/api/v1/blocks/prolong", _prolong, "operator"),
+    ("POST", "/api/v1/blocks/permanent", _make_permanent, "operator"),
     ("POST", "/api/v1/unblock", _unblock, "operator"),
     ("POST", "/api/v1/pause", _pause, "operator"),
     ("POST", "/api/v1/resume", _resume, "operator"),
