@@ -38,8 +38,10 @@ class Often:
 
     def count(self, name: str, at: int) -> int:
         """How often a subject was held on the day of a time and the 30 days before."""
-        first = at // DAY - DAYS
-        return sum(each & _MASK for each in self.days.get(name, ()) if each >> _BITS >= first)
+        first, found = (at // DAY - DAYS) << _BITS, self.days.get(name, ())
+        if len(found) == 1:  # nearly all of them; a page asks a hundred thousand times
+            return found[0] & _MASK if found[0] >= first else 0
+        return sum(each & _MASK for each in found if each >= first)
 
     def forget(self, names: Iterable[str]) -> None:
         """Forgets subjects."""

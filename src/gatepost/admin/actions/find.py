@@ -64,13 +64,18 @@ async def find_blocks(desk: Desk, asked: Find) -> Page:
     decisions = standing.decisions(now)
     matching = holding = 0
     page: list[Decision] = []
+    worst: tuple[Any, int] | None = None
     for first in range(0, len(decisions), SLICE):
         some = decisions[first : first + SLICE]
         holding += sum(each.holds for each in some)
         found = [each for each in some if (each.holds or asked.watched) and _fits(each, asked)]
         matching += len(found)
-        rest = found if after is None else [each for each in found if key(each) > after]
-        page = nsmallest(asked.limit + 1, page + rest, key=key)
+        rest = [
+            each for each, place in zip(found, map(key, found), strict=True) if (after is None or place > after) and (worst is None or place < worst)
+        ]
+        if rest:
+            page = nsmallest(asked.limit + 1, page + rest, key=key)
+            worst = key(page[-1]) if len(page) > asked.limit else None
         await asyncio.sleep(0)
     more = page[asked.limit - 1] if len(page) > asked.limit else None
     before, number = key(more) if more else ("", 0)
