@@ -61,7 +61,7 @@ async def neighbours(desk: Desk, prefix: str) -> Neighbours:
     inside = _inside(net)
     held = [name for name in await _chosen(engine.holdings.by_address, inside) if desk.guard.standing.about(name, now)]
     good = [name for name in await _chosen(engine.good.last, inside) if "/" not in name and engine.good.has(name, now)]
-    touches = _touches(net)
+    touches = touches_of(net)
     known = [name for name in await _chosen(engine.known.pairs.last, touches) if engine.known.pairs.has(name, now)]
     entries = [each for each in desk.guard.standing.entries() if each.verb == "allow" and each.in_force(now)]
     return Neighbours(
@@ -102,8 +102,8 @@ def _inside(net: Network) -> Callable[[str], bool]:
     return meant
 
 
-def _touches(net: Network) -> Callable[[str], bool]:
-    """Whether a home lies in the network, or the network in it."""
+def touches_of(net: Network) -> Callable[[str], bool]:
+    """Tells whether an address or prefix, as the guard writes it, lies in a network, or the network in it."""
 
     def meant(text: str) -> bool:
         version, number, length = _place(text)
