@@ -262,7 +262,7 @@ def test_every_view_there_is_takes_it_as_text(poisoned: tuple[Served, str, str])
     for path in (path for path, _, _ in site.VIEWS if path not in STREAMS):
         for name in ("dos", "strict", "1", quote(sent, safe="")) if "{" in path else ("",):
             for query in queries:
-                found = browser.get(re.sub(r"{\w+}", lambda _, name=name: name, path) + f"?{query}")
+                found = browser.get(re.sub(r"{\w+}", "NAME", path).replace("NAME", name) + f"?{query}")
                 assert found.status in (200, 404, 422), path
                 _check_whatever(found)
 
