@@ -60,8 +60,8 @@ class Daemon:
             "/api/v1/rules": {"rules": [{"rule": self.rule, "sentence": "3 connections."}]},
             "/api/v1/status": {"feeds": [], "mirrors": []},
             "/api/v1/access/check": {"answers": [{"verdict": self.verdict, "rule": "dos", "reason": "50 in 5m"}]},
-            "/api/v1/access": list(self.entries),
-            "/api/v1/blocks": [],
+            "/api/v1/access": {"entries": list(self.entries)},
+            "/api/v1/blocks": {"blocks": []},
             "/api/v1/unblock": {"released": []},
         }[path]
 

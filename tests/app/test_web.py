@@ -46,7 +46,7 @@ def test_it_says_where_it_is_and_how_to_get_in(made: Bench) -> None:
         assert asyncio.run(_start(web)) == 2
         assert "event=console address=http://127.0.0.1:" in said.getvalue()
         assert "/first?key=" in said.getvalue()
-        assert (web.problems, sorted(web.deeds())) == ([], ["/api/v1/console", "/api/v1/console/link"])
+        assert (web.problems, sorted(way.path for way in web.ways())) == ([], ["/api/v1/console", "/api/v1/console/link"])
 
 
 def test_a_port_that_is_taken_is_a_problem_and_no_more(made: Bench) -> None:
@@ -57,7 +57,7 @@ def test_a_port_that_is_taken_is_a_problem_and_no_more(made: Bench) -> None:
             assert asyncio.run(_start(web)) == 0
             assert "cannot be listened on: Address already in use" in web.problems[0]
             assert "level=warning event=console" in said.getvalue()
-            assert "/api/v1/console" in web.deeds()
+            assert "/api/v1/console" in [way.path for way in web.ways()]
 
 
 def test_a_store_that_fails_is_one_too(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_a_store_that_fails_is_one_too(made: Bench, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(made.store, "records", damaged)
     with _web(made.desk, ConsoleSettings(listen="127.0.0.1:0")) as (web, _):
         assert asyncio.run(_start(web)) == 0
-        assert (web.problems, web.deeds()) == (["it is damaged"], {})
+        assert (web.problems, web.ways()) == (["it is damaged"], ())
 
 
 def test_so_are_accounts_that_cannot_be_read(made: Bench) -> None:
@@ -80,4 +80,4 @@ def test_so_are_accounts_that_cannot_be_read(made: Bench) -> None:
 def test_one_that_is_not_wanted_is_not_there(made: Bench) -> None:
     with _web(made.desk, ConsoleSettings(listen="")) as (web, said):
         assert asyncio.run(_start(web)) == 0
-        assert (web.problems, web.deeds(), said.getvalue()) == ([], {}, "")
+        assert (web.problems, web.ways(), said.getvalue()) == ([], (), "")

@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gatepost.admin.actions.metrics import metrics
-from gatepost.admin.api.server import CODES, ROUTES
+from gatepost.admin.api.routes import ROUTES
+from gatepost.admin.api.server import CODES
 from gatepost.admin.console import PATHS
 from gatepost.admin.desk import Source
 from gatepost.cli import gatepost
@@ -25,7 +26,7 @@ def _page(name: str) -> str:
 
 def test_the_routes() -> None:
     told = re.findall(r"^\| `([A-Z]+) (/[^`?]*)`", _page("api.md"), re.MULTILINE)
-    assert sorted(told) == sorted([*((method, path) for method, path, *_ in ROUTES), *(("POST", path) for path in PATHS)])
+    assert sorted(told) == sorted([*((way.method, way.path) for way in ROUTES), *(("POST", path) for path in PATHS)])
     assert all(f"| {code} |" in _page("api.md") for code in (*CODES.values(), 405, 422, 500))
 
 

@@ -4,14 +4,13 @@ Job: open the accounts, see to it that somebody can get in, and tell where. Prom
 one-time link; without one nobody gets in. Limits: app/ listens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from msgspec import Struct
-from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from gatepost.admin.accounts import Accounts, Invite, Person
-from gatepost.admin.api.server import Handler, read_as
+from gatepost.admin.api.asked import Asked, Way
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.pages.site import Site
 from gatepost.admin.pages.visit import link
@@ -76,13 +75,21 @@ class Console:
         made = self.accounts.invitation(secret)
         return Made(link=self.address + link("/first", key=secret), role=made.role if made else asked.role, name=made.name if made else "")
 
-    def deeds(self) -> Mapping[str, Handler]:
+    def ways(self) -> Sequence[Way]:
         """What the unix socket can ask beside the API: who is there may get in."""
 
-        async def make(desk: Desk, who: Who, request: Request) -> Made:
-            return await self.make_link(who, await read_as(request, Invite))
-
-        async def about(desk: Desk, who: Who, request: Request) -> About:
+        def about(ask: Asked) -> About:
             return About(address=self.address, problem=self.problem, people=self.accounts.people())
 
-        return dict(zip(PATHS, (about, make), strict=True))
+        return (
+            Way(method="POST", path=PATHS[0], role="administrator", said="where the console is, and who may use it", answer=About, does=about),
+            Way(
+                method="POST",
+                path=PATHS[1],
+                role="administrator",
+                said="a one-time link into the console",
+                body=Invite,
+                answer=Made,
+                does=lambda ask: self.make_link(ask.who, ask.body),
+            ),
+        )

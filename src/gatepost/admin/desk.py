@@ -138,6 +138,8 @@ class Desk:
         """Looks at the mail servers that are to ask; may take a second, so call it off the loop."""
         self.country = country
         """Where a client or network is registered, as an ISO 3166-1 code; empty where nobody knows."""
+        self.lists_version: tuple[object, int, str] = (None, 0, "")
+        """The lists that a version was made of, until when it is theirs, and the version; kept by actions/access.py."""
         self.unresolved: dict[str, str] = {}
         """By host name, what is wrong with it; kept by hostnames.py."""
 

@@ -152,7 +152,7 @@ class Drill:
     def _clean(self) -> None:
         """Each step is tried whatever becomes of the other."""
         source = self.target.source
-        entries = [each for each in self._ask("GET", "/api/v1/access") if each["prefix"] == source]
+        entries = [each for each in self._ask("GET", "/api/v1/access", query={"text": source})["entries"] if each["prefix"] == source]
         try:
             if any(each.get("note", "").startswith("drill of ") for each in entries):
                 self._ask("DELETE", "/api/v1/access", query={"prefix": source})
@@ -219,7 +219,7 @@ class Drill:
 
     def _held(self) -> dict[str, Any] | None:
         asked = self.target
-        found: list[dict[str, Any]] = self._ask("GET", "/api/v1/blocks")
+        found: list[dict[str, Any]] = self._ask("GET", "/api/v1/blocks", query={"text": asked.source, "rule": asked.rule})["blocks"]
         return next((each for each in found if each["subject"] == asked.source and each["rule"] == asked.rule), None)
 
     def _answer(self) -> dict[str, Any]:

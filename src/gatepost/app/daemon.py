@@ -216,7 +216,7 @@ class Daemon:
         web.listen()
         ending.callback(web.close)
         self._problems += web.problems
-        return [serve(application(desk, web.deeds()), listening), *await web.start()]
+        return [serve(application(desk, web.ways()), listening), *await web.start()]
 
     async def _work(
         self, paths: config.Paths, here: Addresses, looking: Looking, desk: Desk, mirror: NftablesMirror, listening: socket, fresh: bool

@@ -155,7 +155,7 @@ class Demo:
 
     async def _look(self) -> None:
         try:
-            self.board.saw_blocks(await self._link.ask("GET", "/api/v1/blocks"))
+            self.board.saw_blocks((await self._link.ask("GET", "/api/v1/blocks"))["blocks"])
         except LinkError as wrong:
             self.board.trouble(f"the guard does not answer: {wrong}")
 

@@ -5,13 +5,13 @@ without a console. Limits: a changed [console] counts from the next start on.
 """
 
 import ssl
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Sequence
 from socket import socket
 from typing import Any
 
+from gatepost.admin.api.asked import Way
 from gatepost.admin.api.listen import listen_tcp, tls_of
 from gatepost.admin.api.serve import serve
-from gatepost.admin.api.server import Handler
 from gatepost.admin.console import Console
 from gatepost.admin.desk import Desk
 from gatepost.admin.settings import ConsoleSettings
@@ -47,9 +47,9 @@ class Web:
             if self._console:
                 self._console.port, self._console.problem = 0, str(wrong)
 
-    def deeds(self) -> Mapping[str, Handler]:
+    def ways(self) -> Sequence[Way]:
         """What the unix socket can ask about it."""
-        return self._console.deeds() if self._console else {}
+        return self._console.ways() if self._console else ()
 
     async def start(self) -> list[Coroutine[Any, Any, None]]:
         """Says where it is; what is to be run."""

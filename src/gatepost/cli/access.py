@@ -12,7 +12,7 @@ import click
 
 from gatepost import config
 from gatepost.cli import options
-from gatepost.cli.client import ask
+from gatepost.cli.client import ask, ask_all
 from gatepost.cli.show import left, number, print_json, safe, table
 from gatepost.core.decisions import QUESTION_STAGES
 from gatepost.core.facts import PROTOCOLS
@@ -27,8 +27,8 @@ def access() -> None:
 @options.config_file
 @options.as_json
 def list_entries(config_path: str | None, as_json: bool) -> None:
-    """List all entries, this host's own networks included."""
-    found = ask("GET", "/api/v1/access", config_path=config_path)
+    """List all entries by address, this host's own networks included."""
+    found = ask_all("/api/v1/access", "entries", {}, config_path)
     if as_json:
         print_json(found)
         return

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gatepost.cli import options
-from gatepost.cli.client import ask
+from gatepost.cli.client import ask, ask_all
 from gatepost.cli.show import left, number, print_json, safe, table
 
 
@@ -24,7 +24,7 @@ def blocks() -> None:
 @options.as_json
 def list_blocks(watched: bool, config_path: str | None, as_json: bool) -> None:
     """List what is held now, the newest first."""
-    found = ask("GET", "/api/v1/blocks", query={"watched": "1"} if watched else None, config_path=config_path)
+    found = ask_all("/api/v1/blocks", "blocks", {"watched": "1"} if watched else {}, config_path)
     if as_json:
         print_json(found)
         return

@@ -23,6 +23,8 @@ from gatepost.core.faults import BadInputError
 
 TIMEOUT = 30
 """Seconds for an answer."""
+MOST_ROWS = "10000"
+"""Rows of a page that the daemon tells at most."""
 MOST_ANCESTORS = 16
 """Processes between this one and the administrator's shell."""
 
@@ -91,6 +93,17 @@ def ask(
     finally:
         link.close()
     return _found(answer, text)
+
+
+def ask_all(path: str, name: str, query: dict[str, str], config_path: str | None = None) -> list[Any]:
+    """All rows of what is told in pages, under a name."""
+    found, after = [], ""
+    while True:
+        page = ask("GET", path, query=query | {"limit": MOST_ROWS} | ({"after": after} if after else {}), config_path=config_path)
+        found += page[name]
+        after = page["next"]
+        if not after:
+            return found
 
 
 def _answer(link: _OverSocket, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:

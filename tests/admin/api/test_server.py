@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gatepost.admin.actions import status as status_module
-from gatepost.admin.api import server
+from gatepost.admin.api import asked
 from gatepost.stores.contract import Batch, StoreError
 from tests.admin.desks import ATTACKER
 from tests.admin.serving import Answer, Served, served
@@ -39,7 +39,7 @@ class TestDeeds:
     def test_blocks(self, api: Served) -> None:
         added = api.ask("POST", "/api/v1/blocks", {"prefix": ATTACKER, "for": "1d", "reason": "why"}, X_Gatepost_User="J%C3%BCrgen")
         assert (added.status, added.kind, added.json["subject"]) == (200, "application/json", ATTACKER)
-        assert [block["subject"] for block in api.ask("GET", "/api/v1/blocks").json] == [ATTACKER]
+        assert [block["subject"] for block in api.ask("GET", "/api/v1/blocks").json["blocks"]] == [ATTACKER]
         assert not api.made.lets_in()
         lifted = api.ask("POST", "/api/v1/unblock", {"subject": ATTACKER, "grace": "1h"}).json
         assert [block["subject"] for block in lifted["released"]] == [ATTACKER]
@@ -50,7 +50,7 @@ class TestDeeds:
         api.made.connect()
         assert len(api.ask("POST", "/api/v1/pause", {"for": "1h"}).json["released"]) == 1
         assert api.ask("GET", "/api/v1/status").json["paused_until"] > 0
-        assert len(api.ask("GET", "/api/v1/blocks").json) == 0
+        assert len(api.ask("GET", "/api/v1/blocks").json["blocks"]) == 0
         assert api.ask("POST", "/api/v1/resume").json == {}
         assert api.ask("GET", "/api/v1/status").json["paused_until"] == 0
 
@@ -64,7 +64,7 @@ class TestDeeds:
         imported = api.ask("POST", "/api/v1/access/import?dry_run=1", exported.text.encode()).json
         assert (imported["added"], imported["applied"]) == (1, False)
         assert api.ask("POST", "/api/v1/access/import", exported.text.encode()).json["applied"]
-        assert len(api.ask("GET", "/api/v1/access").json) == 10
+        assert len(api.ask("GET", "/api/v1/access").json["entries"]) == 10
 
     def test_rules(self, api: Served) -> None:
         assert api.ask("PATCH", "/api/v1/rules/dos", {"threshold": 80}).json["rules"][0]["rule"]["threshold"] == 80
@@ -81,9 +81,9 @@ class TestDeeds:
         for number in range(5):
             api.ask("POST", "/api/v1/blocks", {"prefix": f"203.0.113.{number}", "for": "1d"})
         trail = api.ask("GET", "/api/v1/audit?limit=2").json
-        assert [line["audit"]["subject"] for line in trail] == ["203.0.113.4", "203.0.113.3"]
-        older = api.ask("GET", f"/api/v1/audit?limit=2&before={trail[-1]['number']}").json
-        assert [line["audit"]["subject"] for line in older] == ["203.0.113.2", "203.0.113.1"]
+        assert [line["subject"] for line in trail["lines"]] == ["203.0.113.4", "203.0.113.3"]
+        older = api.ask("GET", f"/api/v1/audit?limit=2&before={trail['next']}").json
+        assert [line["subject"] for line in older["lines"]] == ["203.0.113.2", "203.0.113.1"]
 
 
 BAD = [
@@ -135,7 +135,7 @@ def test_bad_input(api: Served, method: str, path: str, body: Any, status: int, 
 
 
 def test_a_huge_body_is_not_read_to_its_end(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LARGEST", 1000)
+    monkeypatch.setattr(asked, "LARGEST", 1000)
     _problem(api.ask("POST", "/api/v1/blocks", b"x" * 1001), 413, "body", "longer than 1000 bytes")
     _problem(api.ask("POST", "/api/v1/blocks", b"1\r\n", Content_Length="99999999999"), 413, "body", "longer than 1000 bytes")
 

@@ -7,7 +7,7 @@ import pytest
 from starlette.routing import Route
 
 from gatepost.admin.accounts import ROLES, NewToken, Role, at_least
-from gatepost.admin.api.server import ROUTES
+from gatepost.admin.api.routes import ROUTES
 from gatepost.admin.desk import Who
 from gatepost.admin.pages.site import DEEDS, VIEWS
 from tests.admin.consoles import PASSWORD, Browser, Served, served, shown
@@ -128,7 +128,7 @@ class TestRoles:
         assert browser.post("/logout", {"csrf": "x"}).status == 403
         assert browser.get("/").status == 200
 
-    @pytest.mark.parametrize(("method", "path", "wanted"), [(method, path, role) for method, path, _, role in ROUTES])
+    @pytest.mark.parametrize(("method", "path", "wanted"), [(way.method, way.path, way.role) for way in ROUTES])
     def test_the_api(self, fresh: Served, method: str, path: str, wanted: Role) -> None:
         browser = Browser(fresh.port)
         assert browser.ask(method, _filled(path)).status == 401
@@ -143,7 +143,7 @@ class TestRoles:
         app = console.console.application()._app  # type: ignore[attr-defined]  # what stands behind the shield
         routes = {(method, route.path) for route in app.routes if isinstance(route, Route) for method in route.methods or () if method != "HEAD"}
         open_ones = {("GET", "/static/{name}"), ("GET", "/login"), ("POST", "/login"), ("GET", "/first"), ("POST", "/first"), ("POST", "/logout")}
-        told = {("GET", path) for path, *_ in VIEWS} | {("POST", path) for path, *_ in DEEDS} | {(method, path) for method, path, *_ in ROUTES}
+        told = {("GET", path) for path, *_ in VIEWS} | {("POST", path) for path, *_ in DEEDS} | {(way.method, way.path) for way in ROUTES}
         assert routes == told | open_ones
 
 

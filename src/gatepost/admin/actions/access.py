@@ -4,13 +4,15 @@ Job: the deeds of an administrator about list entries. Promise: what contradicts
 anything changed. Limits: the whole list goes into one deed, so an edit costs as much as the list is long; lists.py has import and export.
 """
 
+import zlib
 from collections.abc import Iterable
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct, structs
 
 from gatepost.admin.desk import Desk, Harm, Who
-from gatepost.admin.faults import UnknownError
+from gatepost.admin.faults import StaleError, UnknownError
 from gatepost.admin.hostnames import MOST_NAMES, host_name, look_up, with_name
 from gatepost.core.access import OWN_RANGES, Entry, Network, Verb, prefixes
 from gatepost.core.decisions import QUESTION_STAGES, Allow, Question, QuestionStage, Refuse
@@ -34,6 +36,10 @@ class AddEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     note: Annotated[str, Meta(title="Note", description="What you want to remember about it.", max_length=500)] = ""
     replace: Annotated[bool, Meta(title="Replace", description="Replace the entry for the same prefix instead of refusing.")] = False
     confirm_relay: Annotated[bool, Meta(title="Confirm", description="Yes, that many addresses may relay.")] = False
+
+
+FOREVER = 1 << 62
+"""A time that does not come."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -63,6 +69,24 @@ class Checked(Struct, frozen=True, kw_only=True):
 def list_entries(desk: Desk) -> tuple[Entry, ...]:
     """All entries that count now, the host's own networks included."""
     return tuple(entry for entry in desk.guard.standing.entries() if entry.in_force(desk.now()))
+
+
+def version_of(desk: Desk) -> str:
+    """A short text that changes with what the lists say; made anew where they changed or an entry ran out."""
+    entries, now = desk.guard.standing.entries(), desk.now()
+    seen, until, version = desk.lists_version
+    if seen is not entries or now >= until:
+        there = [entry for entry in entries if entry.in_force(now)]
+        version = f"{zlib.crc32(msgspec.msgpack.encode(there)):08x}"
+        until = min((entry.expires for entry in there if entry.expires), default=FOREVER)
+        desk.lists_version = (entries, until, version)
+    return version
+
+
+def check_version(desk: Desk, version: str) -> None:
+    """Raises StaleError where the lists are no longer those that somebody saw."""
+    if version and version != version_of(desk):
+        raise StaleError(f"version: the lists were changed meanwhile (they are {version_of(desk)}, not {version}); look again and repeat")
 
 
 def entry_of(asked: AddEntry, now: int, expires: int = 0) -> Entry:
@@ -121,11 +145,12 @@ def _share(one: Network, other: Network) -> bool:
     return one.version == other.version and (one.subnet_of(other) or other.subnet_of(one))  # type: ignore[arg-type]
 
 
-async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
+async def add_entry(desk: Desk, who: Who, asked: AddEntry, version: str = "") -> Entry:
     """Puts an entry on a list. Raises BadInputError where it contradicts another one or would hit whom it must not."""
     entry = entry_of(asked, desk.now())
     if entry.name:
-        return await _add_name(desk, who, entry, asked.replace)
+        return await _add_name(desk, who, entry, asked.replace, version)
+    check_version(desk, version)
     if not asked.confirm_relay:
         check_relay(entry, [*desk.gateways, *(net for each in list_entries(desk) if each.own for net in each.networks)])
     if entry.verb == "deny":
@@ -141,8 +166,9 @@ async def add_entry(desk: Desk, who: Who, asked: AddEntry) -> Entry:
     return entry
 
 
-async def _add_name(desk: Desk, who: Who, wish: Entry, replace: bool) -> Entry:
+async def _add_name(desk: Desk, who: Who, wish: Entry, replace: bool, version: str) -> Entry:
     addresses = await look_up(desk, wish.name)
+    check_version(desk, version)
     there = list_entries(desk)
     before = [each for each in there if each.name == wish.name]
     if before and not replace:
@@ -160,8 +186,9 @@ def without_named(entries: Iterable[Entry], entry: Entry) -> list[Entry]:
     return [each for each in entries if not each.name or places.isdisjoint(each.places)]
 
 
-async def remove_entry(desk: Desk, who: Who, prefix: str) -> list[Entry]:
+async def remove_entry(desk: Desk, who: Who, prefix: str, version: str = "") -> list[Entry]:
     """Takes all entries for a prefix or a host name off the lists. Raises BadInputError where there is none, or it is the host's own network."""
+    check_version(desk, version)
     there = list_entries(desk)
     if name := host_name(prefix):
         found = [each for each in there if each.name == name]

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 import msgspec
 from msgspec import Struct, structs
 
-from gatepost.admin.actions.access import AddEntry, entry_of, list_entries
+from gatepost.admin.actions.access import AddEntry, check_version, entry_of, list_entries
 from gatepost.admin.desk import Desk, Harm, Who
 from gatepost.admin.hostnames import MOST_NAMES, look_up, with_name
 from gatepost.core.access import Entry, Place, Verb
@@ -68,6 +68,7 @@ async def import_entries(
     dry_run: bool = False,
     confirm_relay: bool = False,
     protocols: str = "",
+    version: str = "",
 ) -> Imported:
     """Adds the entries of a CSV (with the columns that export writes) or of plain lines of prefixes, for which ``verb`` names the list.
 
@@ -79,6 +80,7 @@ async def import_entries(
     # Reading is the long part of a long list: it goes into a thread, so that the guard goes on.
     rows, bad = await asyncio.to_thread(read_list, text, listed, desk.now(), confirm_relay, protocols)
     names = await _look_up(desk, [row for row in rows if row[1].name], bad)
+    check_version(desk, version)
     merge = _Merge(desk, who, names)
     for line, entry in rows:
         try:

@@ -58,9 +58,21 @@ def list_rules(desk: Desk) -> Listed:
     return Listed(version=version_of(engine.rules), rules=shown, brake=engine.brake)
 
 
-def _rules(desk: Desk, version: str) -> tuple[Rule, ...]:
+def version_of_rule(desk: Desk, name: str) -> str:
+    """A short text that changes with what a rule says; that of no rules where there is none."""
+    return version_of(tuple(rule for rule in desk.guard.order.engine.rules if rule.name == name))
+
+
+def show_rule(desk: Desk, name: str) -> Shown:
+    """One rule. Raises UnknownError where there is none."""
+    _find(desk.guard.order.engine.rules, name)
+    return next(each for each in list_rules(desk).rules if each.rule.name == name)
+
+
+def _rules(desk: Desk, version: str, name: str = "") -> tuple[Rule, ...]:
+    """The rules in force. Raises StaleError where they have not this version, nor the rule that is to be changed."""
     rules = desk.guard.order.engine.rules
-    if version and version != version_of(rules):
+    if version and version != version_of(rules) and not (name and version == version_of_rule(desk, name)):
         raise StaleError(f"version: the rules were changed meanwhile (they are {version_of(rules)}, not {version}); look again and repeat")
     return rules
 
@@ -85,7 +97,7 @@ async def _adopt(desk: Desk, who: Who, rules: tuple[Rule, ...], action: str, sub
 
 async def set_rule(desk: Desk, who: Who, name: str, changes: dict[str, Any], version: str = "") -> Listed:
     """Changes fields of a rule, or adds one. Values may be text, as a command line has them. Raises BadInputError."""
-    new, before, rule = with_changes(_rules(desk, version), name, changes)
+    new, before, rule = with_changes(_rules(desk, version, name), name, changes)
     return await _adopt(desk, who, new, "rules.set", name, before, rule)
 
 
@@ -120,7 +132,7 @@ def _changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 async def set_mode(desk: Desk, who: Who, name: str, mode: Mode, version: str = "") -> Listed:
     """Has a rule enforce, observe, or do nothing."""
-    rules = _rules(desk, version)
+    rules = _rules(desk, version, name)
     before = _find(rules, name)
     after = structs.replace(before, mode=mode)
     return await _adopt(desk, who, tuple(after if each is before else each for each in rules), f"rules.{mode}", name, before, after)
@@ -128,7 +140,7 @@ async def set_mode(desk: Desk, who: Who, name: str, mode: Mode, version: str = "
 
 async def remove_rule(desk: Desk, who: Who, name: str, version: str = "") -> Listed:
     """Takes a rule away; what it held is released."""
-    rules = _rules(desk, version)
+    rules = _rules(desk, version, name)
     before = _find(rules, name)
     return await _adopt(desk, who, tuple(each for each in rules if each is not before), "rules.remove", name, before, None)
 
@@ -146,7 +158,7 @@ async def reset_rule(desk: Desk, who: Who, name: str, version: str = "") -> List
     shipped = next((rule for preset in ("standard", "strict") for rule in PRESETS[preset] if rule.name == name), None)
     if shipped is None:
         raise UnknownError(f"name: {name!r} came with no preset; it cannot be reset")
-    rules = _rules(desk, version)
+    rules = _rules(desk, version, name)
     before = next((each for each in rules if each.name == name), None)
     new = tuple(shipped if each is before else each for each in rules) if before else (*rules, shipped)
     return await _adopt(desk, who, new, "rules.reset", name, before, shipped)

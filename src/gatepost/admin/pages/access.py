@@ -4,12 +4,14 @@ Job: the page of list entries, with search, check, import and export. Promise: a
 kept. Limits: actions/ does the work.
 """
 
+from typing import Any
+
 from starlette.responses import Response
 
 from gatepost.admin.actions import access, lists
+from gatepost.admin.actions.find import words_of
 from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Visit
-from gatepost.core.access import Entry
 from gatepost.core.decisions import QUESTION_STAGES
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
@@ -21,7 +23,7 @@ async def show(visit: Visit) -> Response:
     """The page."""
     text, verb, client = visit.asked("text").strip().lower(), visit.asked("list"), visit.asked("client").strip()
     there = access.list_entries(visit.desk)
-    found = [entry for entry in there if (not verb or entry.verb == verb) and (not text or text in _words(entry))]
+    found = [entry for entry in there if (not verb or entry.verb == verb) and (not text or text in words_of(entry))]
     number = min(int(page) if (page := visit.asked("page", "1")).isascii() and page.isdigit() and len(page) < 9 else 1, 1 + len(found) // ROWS) or 1
     checked, problem = None, ""
     if client:
@@ -45,10 +47,6 @@ async def show(visit: Visit) -> Response:
         problem=problem,
         form=fields_of(access.AddEntry, {"prefix": visit.asked("prefix"), "verb": visit.asked("add", "allow")}),
     )
-
-
-def _words(entry: Entry) -> str:
-    return f"{entry.verb}\n{entry.prefix}\n{entry.name}\n{entry.note}".lower()
 
 
 async def add(visit: Visit) -> Done:
@@ -79,7 +77,7 @@ async def show_import(visit: Visit) -> Response:
 
 async def bring(visit: Visit) -> Done | Response:
     """Imports a list, or says what that would do."""
-    boxes = {name: bool(visit.text(name)) for name in ("skip_bad", "confirm_relay")}
+    boxes: Any = {name: bool(visit.text(name)) for name in ("skip_bad", "confirm_relay")}
     dry = visit.text("deed") != "import"
     text = visit.text("rows")
     if not text.strip():
