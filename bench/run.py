@@ -245,6 +245,16 @@ def part_live(gatepost: Gatepost, options: argparse.Namespace) -> Part:
     return Part(title, head, rows, data, missing)
 
 
+def part_console(gatepost: Gatepost, options: argparse.Namespace) -> Part:
+    """What somebody who looks costs the guard."""
+    import console  # what it needs of the tests is not needed for the other parts
+
+    head = ("what", "p50 ms", "p99 ms", "most ms")
+    measured = console.rows()
+    rows = [[name, *(f"{value:.1f}" for value in values)] for name, *values in measured]
+    return Part("The guard while the console is read", head, rows, [dict(zip(head, row, strict=True)) for row in measured], [])
+
+
 PARTS: dict[str, Callable[[Gatepost, argparse.Namespace], Part]] = {
     "peers": part_peers,
     "lines": part_lines,
@@ -252,6 +262,7 @@ PARTS: dict[str, Callable[[Gatepost, argparse.Namespace], Part]] = {
     "rules": part_rules,
     "right": part_right,
     "live": part_live,
+    "console": part_console,
 }
 
 

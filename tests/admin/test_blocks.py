@@ -27,7 +27,7 @@ class TestAdd:
         assert (block.subject, block.by, block.rule, block.reason, block.until) == (ATTACKER, "client", "", "a nuisance", made.at + DAY)
         line = made.audit()[0]
         assert (line.who, line.action, line.subject, line.reason, line.at) == ("anna", "blocks.add", ATTACKER, "a nuisance", made.at)
-        assert made.before_after() == (None, {"prefix": ATTACKER, "for": "1d", "reason": "a nuisance", "protocols": []})
+        assert made.before_after() == (None, {"prefix": ATTACKER, "for": "1d", "reason": "a nuisance", "protocols": [], "confirm": False})
 
     @pytest.mark.parametrize(
         ("prefix", "inside", "outside"),

@@ -18,7 +18,7 @@ def test_add_list_remove(gatepost: Live) -> None:
     assert gatepost("blocks", "add", "203.0.113.0/24", *ADD) == (0, "203.0.113.0/24 is held on everything for 1d.\n", "")
     assert not gatepost.made.lets_in()
     header, row = gatepost("blocks", "list").out.splitlines()
-    assert header.split() == ["on", "who", "rule", "left", "why"]
+    assert header.split() == ["on", "who", "rule", "left", "30d", "why"]
     assert row.split()[:4] == ["everything", "203.0.113.0/24", "by", "hand"]
     assert row.endswith("a nuisance")
     assert gatepost("blocks", "list", "--json").json == gatepost.api.ask("GET", "/api/v1/blocks").json["blocks"]
@@ -44,6 +44,26 @@ def test_unblock(gatepost: Live) -> None:
 def test_unblock_of_who_is_denied_names_the_entry(gatepost: Live) -> None:
     gatepost("access", "deny", "203.0.113.0/24")
     assert "The deny entry 203.0.113.0/24 still keeps it out; gatepost access remove 203.0.113.0/24 ends that." in gatepost("unblock", ATTACKER).out
+
+
+def test_prolong_and_permanent(gatepost: Live) -> None:
+    gatepost.made.connect()
+    said = gatepost("blocks", "prolong", ATTACKER, "--for", "1d").out
+    assert said.startswith(f"{ATTACKER} is held on smtp (dos) for another 1d")
+    (block,) = gatepost("blocks", "prolong", ATTACKER, "--for", "1d", "--json").json
+    assert block["often"] == 1
+    assert block["until"] - gatepost.made.now() > 47 * 3_600_000_000
+    assert gatepost("blocks", "list", "--json").json[0]["often"] == 1
+    assert gatepost("blocks", "permanent", ATTACKER, "--note", "no more") == (
+        0,
+        f"{ATTACKER} is on the deny list; gatepost access remove {ATTACKER} ends that.\n",
+        "",
+    )
+    assert gatepost("blocks", "list", "--json").json == []
+    assert not gatepost.made.lets_in()
+    gatepost("blocks", "add", "203.0.113.8", *ADD)
+    assert gatepost("blocks", "permanent", "203.0.113.8", "--json").json["entries"][0]["prefix"] == "203.0.113.8"
+    assert [line.action for line in gatepost.made.audit()[:3]] == ["blocks.permanent", "blocks.add", "blocks.permanent"]
 
 
 def test_pause_and_resume(gatepost: Live) -> None:
@@ -73,6 +93,10 @@ def test_what_an_administrator_wrote_stays_text(gatepost: Live) -> None:
         (("blocks", "add", ATTACKER, "--for", "soon", "--reason", "x"), "for: 'soon' is no length of time"),
         (("blocks", "add", ATTACKER, "--for", "1d"), "Missing option '--reason'"),
         (("blocks", "add", ATTACKER, *ADD, "--protocol", "ftp"), "'ftp' is not one of 'smtp'"),
+        (("blocks", "prolong", ATTACKER, "--for", "1d"), "subjects: 203.0.113.7 is not held"),
+        (("blocks", "prolong", ATTACKER, "--for", "x"), "for: 'x' is no length of time"),
+        (("blocks", "prolong", "--for", "1d"), "Missing argument"),
+        (("blocks", "permanent", ATTACKER), "subjects: 203.0.113.7 is not held"),
         (("unblock", "203.0.113.300"), "subject: '203.0.113.300' is no address"),
         (("unblock", ATTACKER, "--grace", "x"), "grace: 'x' is no length of time"),
         (("pause", "--for", "0s"), "for: must be 1s or longer"),

@@ -5,7 +5,7 @@ import pytest
 
 from gatepost.core.access import own_entries
 from gatepost.core.countries import CountryPolicy
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.rules import PRESETS
 from gatepost.core.spans import decode_span, encode_span
 from tests.core.made import IP, client
@@ -19,6 +19,7 @@ from tests.core.made import IP, client
         AdoptCountries(1, CountryPolicy(mode="observe", direction="refuse", codes=("NL",), unknown=False, protocols=("imap",), known_may=False)),
         Hold(1, client(IP), 5),
         Lift(1, client(IP), 7),
+        Retime(1, client(IP), 2, 7),
         Forget(1, client(IP)),
         Pause(1, 0),
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.snapshot import dump
 from gatepost.core.subjects import Subject
 from tests.core.made import IP, NEIGHBOUR, OTHER, SIX, SIX_NEAR, Guard, allow, at, client, connected, deny, failed, logged_in, rule, sent
@@ -193,3 +193,25 @@ def test_grace_still_covers_a_late_fact_after_it_ended() -> None:
     guard.take(connected(0, OTHER), Lift(at(0), client(IP), at(300)), connected(650, OTHER))
     assert not guard.imposed(connected(100))
     assert guard.imposed(connected(300))
+
+
+def test_another_end_makes_it_last_or_ends_it_with_the_evidence_that_it_had() -> None:
+    guard = Guard(rule(threshold=2, hold=10))
+    guard.take(connected(0), connected(1), Hold(at(2), Subject("network", "192.0.2.0/24"), at(5)))
+    (longer,) = guard.imposed(Retime(at(3), client(IP), 1, at(60)))
+    assert (longer.number, longer.rule, longer.start, longer.until, len(longer.evidence)) == (3, "connected", at(3), at(60), 2)
+    assert guard.word(30) == "refuse"
+    assert guard.released(Retime(at(4), Subject("network", "192.0.2.0/24"), 2, at(4))) == ["192.0.2.0/24"]
+    assert guard.word(5, OTHER) == "allow"
+    assert guard.released(Retime(at(6), client(IP), 3, at(6))) == [IP]
+    assert guard.word(7) == "allow"
+
+
+@pytest.mark.parametrize(("subject", "number", "when"), [(client(IP), 2, 3), (client(OTHER), 1, 3), (client(IP), 1, 99)])
+def test_only_what_holds_gets_another_end(subject: Subject, number: int, when: int) -> None:
+    guard = Guard(rule(threshold=1, hold=10))
+    guard.take(connected(0))
+    before = dump(guard.engine)
+    with pytest.raises(ValueError, match=r"^number: "):
+        guard.take(Retime(at(when), subject, number, at(200)))
+    assert dump(guard.engine) == before

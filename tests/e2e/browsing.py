@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,24 @@ table = "gatepost_browser"
 on_stop = "lift"
 """
 
-LOOKS = Path(__file__).with_name("looks.js").read_text("utf-8").rstrip().removesuffix(";")
-"""Asks a page what somebody who sees badly, or not at all, would miss."""
+AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+"""axe-core: finds what somebody who sees badly, or not at all, would miss."""
+GRAVE = """async () => {
+  const found = await axe.run({ resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
+  return found.violations.filter((each) => ["serious", "critical"].includes(each.impact))
+    .map((each) => [each.id, ...each.nodes.map((node) => node.html.slice(0, 120) + " " + node.any.map((any) => any.message).join("; "))].join(" | "));
+}"""
+"""What axe holds to be serious or critical."""
+STOPS = """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
+  .filter((each) => !each.disabled && each.checkVisibility() && !each.closest("details:not([open]) > :not(summary)")).length"""
+"""How many things of a page can be acted on."""
+HERE = """() => {
+  const each = document.activeElement, style = getComputedStyle(each);
+  const shown = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const before = each.dataset.stopped; each.dataset.stopped = "yes";
+  return [each.tagName, before ? "again" : "", shown ? "" : each.outerHTML.slice(0, 120)];
+}"""
+"""Where the keyboard is: the element, whether it was there before, and what it is where nobody would see it."""
 
 
 def lacking() -> str:
@@ -79,7 +96,9 @@ class Guard:
     def ask(self, *words: str) -> str:
         """What a command prints."""
         command = [sys.executable, "-m", "gatepost", *words, "--config", str(self.folder / "gatepost.toml")]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
 
     def close(self) -> None:
         """Ends it."""

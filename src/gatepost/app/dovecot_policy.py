@@ -62,7 +62,7 @@ class WeakforcedDeeds:
             deed = Hold(now, subject, now + min(about.seconds * SECOND or LONGEST, LONGEST), reason=about.reason)
             await self._desk.do(deed, who, "blocks.add", subject.text, reason=about.reason)
         elif about.seconds and about.seconds * SECOND <= LONGEST:
-            await add_block(self._desk, who, AddBlock(prefix=about.prefix, hold_for=Span(about.seconds * SECOND), reason=about.reason))
+            await add_block(self._desk, who, AddBlock(prefix=about.prefix, hold_for=Span(about.seconds * SECOND), reason=about.reason, confirm=True))
         else:
             await add_entry(self._desk, who, AddEntry(verb="deny", prefix=about.prefix, note=about.reason, replace=True))
 

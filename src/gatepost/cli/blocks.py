@@ -32,8 +32,8 @@ def list_blocks(watched: bool, config_path: str | None, as_json: bool) -> None:
         click.echo("Nobody is held.")
         return
     now = int(datetime.now(UTC).timestamp() * 1_000_000)
-    rows = [(_where(each), each["subject"], _why(each), left(each["until"] - now), each["reason"]) for each in found]
-    table(("on", "who", "rule", "left", "why"), rows, bold=1)
+    rows = [(_where(each), each["subject"], _why(each), left(each["until"] - now), str(each["often"]), each["reason"]) for each in found]
+    table(("on", "who", "rule", "left", "30d", "why"), rows, bold=1)
 
 
 def _where(block: dict[str, Any]) -> str:
@@ -50,17 +50,51 @@ def _why(block: dict[str, Any]) -> str:
 @click.argument("prefix")
 @click.option("--for", "hold_for", required=True, metavar="SPAN", help="How long, like 1d or 30m.")
 @click.option("--reason", required=True, help="What you want to remember about it.")
+@click.option("--confirm", is_flag=True, help="Yes, also whoever in that network is known to be good.")
 @options.protocols
 @options.config_file
 @options.as_json
-def add(prefix: str, hold_for: str, reason: str, protocols: tuple[str, ...], config_path: str | None, as_json: bool) -> None:
-    """Hold an address or network by hand."""
-    asked = {"prefix": prefix, "for": hold_for, "reason": reason, "protocols": protocols}
+def add(prefix: str, hold_for: str, reason: str, confirm: bool, protocols: tuple[str, ...], config_path: str | None, as_json: bool) -> None:
+    """Hold an address or network by hand. A network in which somebody logged in well or delivered mail lately wants --confirm."""
+    asked = {"prefix": prefix, "for": hold_for, "reason": reason, "protocols": protocols, "confirm": confirm}
     found = ask("POST", "/api/v1/blocks", asked, config_path=config_path)
     if as_json:
         print_json(found)
     else:
         click.echo(f"{found['subject']} is held on {_where(found)} for {hold_for}.")
+
+
+@blocks.command()
+@click.argument("subjects", nargs=-1, required=True, metavar="CLIENT|NETWORK|ACCOUNT...")
+@click.option("--for", "prolong_by", required=True, metavar="SPAN", help="How much longer, like 1d; 400 days from now are the most.")
+@options.config_file
+@options.as_json
+def prolong(subjects: tuple[str, ...], prolong_by: str, config_path: str | None, as_json: bool) -> None:
+    """Hold longer what is held: all of the subjects, or none where one of them is not held."""
+    found = ask("POST", "/api/v1/blocks/prolong", {"subjects": subjects, "for": prolong_by}, config_path=config_path)
+    if as_json:
+        print_json(found)
+        return
+    now = int(datetime.now(UTC).timestamp() * 1_000_000)
+    for block in found:
+        click.echo(f"{safe(block['subject'])} is held on {_where(block)} ({_why(block)}) for another {left(block['until'] - now)}.")
+
+
+@blocks.command()
+@click.argument("subjects", nargs=-1, required=True, metavar="CLIENT|NETWORK...")
+@click.option("--note", default="", help="What you want to remember about it; else why it was blocked.")
+@options.config_file
+@options.as_json
+def permanent(subjects: tuple[str, ...], note: str, config_path: str | None, as_json: bool) -> None:
+    """Turn blocks into deny entries, which stay until they are removed; the blocks end."""
+    found = ask("POST", "/api/v1/blocks/permanent", {"subjects": subjects, "note": note}, config_path=config_path)
+    if as_json:
+        print_json(found)
+        return
+    for entry in found["entries"]:
+        click.echo(f"{safe(entry['prefix'])} is on the deny list; gatepost access remove {safe(entry['prefix'])} ends that.")
+    for subject in found["wider"]:
+        click.echo(f"Of {safe(subject)} log-ins alone were held; a deny entry keeps it out of everything.")
 
 
 @blocks.command()

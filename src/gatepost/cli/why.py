@@ -26,7 +26,14 @@ NOUNS = {
 }
 NEWEST = 8
 """Log lines that are shown of what it did last."""
-DEEDS = {"hold": "blocked by hand", "lift": "unblocked", "forget": "forgotten", "pause": "paused", "adopt_rules": "rules changed"}
+DEEDS = {
+    "hold": "blocked by hand",
+    "lift": "unblocked",
+    "retime": "given another end",
+    "forget": "forgotten",
+    "pause": "paused",
+    "adopt_rules": "rules changed",
+}
 
 
 @click.command()

@@ -55,6 +55,14 @@ class Lift(Deed, frozen=True, gc=False):
     grace: int = 0
 
 
+class Retime(Deed, frozen=True, gc=False):
+    """A decision that holds a subject goes on until another time; it ends now where that is not later than ``at``."""
+
+    subject: Subject
+    number: int
+    until: int
+
+
 class Forget(Deed, frozen=True, gc=False):
     """What is remembered of a subject is forgotten: counts, known pairs, good deeds. A standing hold stays."""
 
@@ -67,4 +75,4 @@ class Pause(Deed, frozen=True, gc=False):
     until: int
 
 
-AnyDeed = AdoptRules | AdoptLists | AdoptCountries | Hold | Lift | Forget | Pause
+AnyDeed = AdoptRules | AdoptLists | AdoptCountries | Hold | Lift | Retime | Forget | Pause

@@ -20,6 +20,7 @@ from gatepost.core.decisions import Allow, Brake, Decision, Delay, Effect, Expir
 from gatepost.core.deeds import AnyDeed
 from gatepost.core.facts import PROTOCOLS, AnyFact, AuthFailed, AuthSucceeded, Connected, Fact, Held, MessageAccepted, Protocol, Refused, SessionEnded
 from gatepost.core.holdings import Holdings
+from gatepost.core.often import Often
 from gatepost.core.rules import PRESETS, Rule, check_rules
 from gatepost.core.steering import do
 from gatepost.core.subjects import Client, Subject, name_of, numbered, pair
@@ -35,6 +36,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     views: int = 65_536
     known: int = 200_000
     good: int = 200_000
+    often: int = 200_000
     decisions: int = 1_000_000
 
 
@@ -68,6 +70,7 @@ class Engine:
         self._held, self._held_accounts = self.holdings.by_address.keys(), self.holdings.by_account
         self.known = Known(self.limits.known)
         self.good = Recent(GOOD_FOR, self.limits.good)
+        self.often = Often(self.limits.often)
         self.braking = Braking(max(4 * BRAKE_LEAST, self.limits.decisions))
         self.rules: tuple[Rule, ...] = ()
         self.counters: tuple[Counter, ...] = ()
@@ -132,6 +135,7 @@ class Engine:
             "known": self.known.pairs.dropped,
             "good": self.good.dropped,
             "decisions": self.holdings.dropped,
+            "often": self.often.dropped,
             "braking": self.braking.dropped,
             "late": self.late,
         }
@@ -263,6 +267,7 @@ class Engine:
         if decision.watched:
             fired.windows.silence(subject.text, start, min(until, self.paused_until) if paused and rule.holds else until)
             return
+        self.often.see(name_of(subject), start)
         if rule.action == "block" and rule.counts != "held":
             yield from self._count_held(decision, fact, view, place)
         if subject.by == "client":

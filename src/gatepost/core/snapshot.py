@@ -57,6 +57,7 @@ class _State(Struct):
     numbers: dict[str, int]
     brake: bool
     countries: CountryPolicy = CountryPolicy()
+    often: list[tuple[str, tuple[int, ...]]] = []
 
 
 _NUMBERS = ("newest", "late", "turned_away", "numbered", "paused_until", "_turn_at")
@@ -71,6 +72,7 @@ def dump(engine: Engine) -> bytes:
         "known": engine.known.pairs.dropped,
         "good": engine.good.dropped,
         "decisions": engine.holdings.dropped,
+        "often": engine.often.dropped,
         "braking": engine.braking.dropped,
     }
     return _ENCODER.encode(
@@ -90,6 +92,7 @@ def dump(engine: Engine) -> bytes:
             numbers=numbers,
             brake=engine.brake,
             countries=engine.countries,
+            often=list(engine.often.days.items()),
         )
     )
 
@@ -113,6 +116,8 @@ def load(data: bytes) -> Engine:
     engine.known.pairs.dropped = state.numbers.pop("known")
     engine.good.last.update(state.good)
     engine.good.dropped = state.numbers.pop("good")
+    engine.often.days.update(state.often)
+    engine.often.dropped = state.numbers.pop("often", 0)
     engine.braking.dropped = state.numbers.pop("braking")
     engine.braking.rules = {rule: Lately(held) for rule, held in state.braking}
     engine.brake = state.brake

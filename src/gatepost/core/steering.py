@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from gatepost.core.access import Network
 from gatepost.core.decisions import Decision, Effect, Impose
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.facts import Protocol
 from gatepost.core.rules import check_rules
 from gatepost.core.subjects import Client, Subject, name_of, network, pair, prefix_text
@@ -104,6 +106,7 @@ def _hold(engine: Engine, deed: Hold) -> Iterator[Effect]:
         until=deed.until,
         reason=deed.reason,
     )
+    engine.often.see(name_of(deed.subject), deed.at)
     yield from engine.holdings.add(decision)
     yield Impose(decision)
 
@@ -139,6 +142,20 @@ def _touches(standing: Subject, lifted: Subject, inside: Network | None) -> bool
     return other is not None and (_within(other, inside) or _within(inside, other))
 
 
+def _retime(engine: Engine, deed: Retime) -> Iterator[Effect]:
+    """A decision with another end is another decision, with the evidence of the first: whoever follows decisions needs no further word."""
+    before = engine.holdings.decisions.get(deed.number)
+    if before is None or not before.holds or before.subject != deed.subject or not before.start <= deed.at < before.until:
+        raise ValueError(f"number: {deed.number} holds {deed.subject.text} no more")
+    goes_on = deed.until > deed.at
+    yield engine.holdings.release(before, deed.at, "another end" if goes_on else "ended by hand")
+    if goes_on:
+        engine.numbered += 1
+        after = structs.replace(before, number=engine.numbered, start=deed.at, until=deed.until)
+        yield from engine.holdings.add(after)
+        yield Impose(after)
+
+
 def _forget(engine: Engine, deed: Forget) -> Iterator[Effect]:
     subject, inside = deed.subject, prefix_of(deed.subject)
     for counter in engine.counters:
@@ -148,7 +165,14 @@ def _forget(engine: Engine, deed: Forget) -> Iterator[Effect]:
     engine.known.forget(lambda account, home: _is_about(Subject("pair", pair(account, home)), subject, inside))
     for name in [name for name in engine.good.last if _is_about(Subject("client", name), subject, inside)]:
         del engine.good.last[name]
+    engine.often.forget([name for name in engine.often.days if _is_about(_named(name), subject, inside)])
     yield from ()
+
+
+def _named(name: str) -> Subject:
+    """The subject that `name_of` names; a network is as good as a client here."""
+    by, space, text = name.partition(" ")
+    return Subject("pair" if by == "pair" else "account", text) if space else Subject("client", name)
 
 
 def _is_about(counted: Subject, subject: Subject, inside: Network | None) -> bool:
@@ -180,6 +204,7 @@ _DEEDS: dict[type[Deed], Callable[[Engine, Any], Iterator[Effect]]] = {
     AdoptCountries: _adopt_countries,
     Hold: _hold,
     Lift: _lift,
+    Retime: _retime,
     Forget: _forget,
     Pause: _pause,
 }

@@ -27,7 +27,7 @@ MOST_CLIENTS = 2_000
 _COLUMNS = 'place, "at", kind, protocol, service, client, account, evidence_only, detail, line, reason'
 _SHORT = _COLUMNS.replace(" line,", " '' AS line,")
 _OUTCOMES = "('imposed', 'released', 'expired', 'braked')"
-_DEEDS = "('hold', 'lift', 'forget', 'pause', 'adopt_rules', 'adopt_lists', 'adopt_countries')"
+_DEEDS = "('hold', 'lift', 'retime', 'forget', 'pause', 'adopt_rules', 'adopt_lists', 'adopt_countries')"
 
 
 class Answers:

@@ -31,7 +31,7 @@ from gatepost.keeper.rows import Row, Rows
 from gatepost.pipeline.order import Order
 from gatepost.pipeline.previews import AskCancel, AskPreview, PreviewState
 from gatepost.pipeline.recall import Answer, AskForget, AskWhy, Counts, Past
-from gatepost.stores.contract import Batch, DamagedError, Entry, Recovered, StoreError
+from gatepost.stores.contract import Audit, Batch, DamagedError, Entry, Recovered, StoreError
 from gatepost.stores.lock import Lock, lock
 from gatepost.stores.sqlite import SqliteStore
 
@@ -72,6 +72,7 @@ class Follower:
         self._since = 0.0
         """When the oldest of what waits came."""
         self._again_at = 0.0
+        self._audits: tuple[int, list[Audit]] = (0, [])
         for name in self._order.engine.known.pairs.last:
             self.rows.exists(name.partition(" ")[2])
 
@@ -163,10 +164,16 @@ class Follower:
         if place <= self._recorded:
             return []
         if isinstance(entry, Deed):
-            made = self.rows.of_deed(place, entry, self.store.audit_at(entry.at))
+            made = self.rows.of_deed(place, entry, self._audit_at(entry.at))
         else:
             made = self.rows.of_fact(place, entry, line, order.engine.view(entry.client).network)
         return [made, *(self.rows.of_effect(place, each) for each in effects)]  # type: ignore[arg-type]
+
+    def _audit_at(self, at: int) -> list[Audit]:
+        """What the audit trail says of a time; asked once for deeds done together, of which there can be a hundred thousand."""
+        if self._audits[0] != at:
+            self._audits = (at, self.store.audit_at(at))
+        return self._audits[1]
 
     def catch_up(self) -> None:
         """Reads all that is there, and writes it."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gatepost.core.counters import is_bad
 from gatepost.core.decisions import Brake, Decision, Effect, Expire, Impose, Release
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, Deed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, Deed, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.facts import AuthFailed, AuthSucceeded, Fact, MessageAccepted, Refused, SessionEnded, kind_name
 from gatepost.core.subjects import Client, Subject, wider
 from gatepost.stores.contract import Audit, Entry
@@ -113,11 +113,12 @@ class Rows:
         """The row of a deed, with who did it."""
         row = Row(place=place, at=deed.at, kind=kind_name(type(deed).__name__))
         detail: dict[str, Any] = {}
-        for audit in audits:
+        about = str(getattr(getattr(deed, "subject", None), "text", ""))
+        for audit in sorted(audits, key=lambda each: each.subject == about):  # deeds done together have one time, and each its own line
             detail = {"who": audit.who, "action": audit.action, "about": audit.subject, "reason": audit.reason}
-        if isinstance(deed, Hold | Lift | Forget):
+        if isinstance(deed, Hold | Lift | Retime | Forget):
             self._about(row, deed.subject)
-            detail |= {"until": deed.until} if isinstance(deed, Hold) else {"grace": deed.grace} if isinstance(deed, Lift) else {}
+            detail |= {"until": deed.until} if isinstance(deed, Hold | Retime) else {"grace": deed.grace} if isinstance(deed, Lift) else {}
         elif isinstance(deed, Pause):
             detail["until"] = deed.until
         elif isinstance(deed, AdoptRules):

@@ -41,6 +41,10 @@ class Standing:
         found = [holdings.decisions[number] for number in numbers]
         return [decision for decision in found if decision.start <= at < decision.until and not decision.watched]
 
+    def often(self, name: str, at: int) -> int:
+        """How often a subject, named as `name_of` names it, was held on the day of a time and the 30 days before."""
+        return self._engine.often.count(name, at)
+
     def decision(self, number: int) -> Decision | None:
         """A decision by its number, as it is now; None once it is forgotten."""
         return self._engine.holdings.decisions.get(number)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.facts import (
     AuthFailed,
     AuthSucceeded,
@@ -39,6 +39,7 @@ Entry = (
     | AdoptCountries
     | Hold
     | Lift
+    | Retime
     | Forget
     | Pause
 )

@@ -4,9 +4,13 @@ Each string is put wherever somebody else, or an administrator who pastes, can p
 be there that the templates do not have.
 """
 
+import csv
+import re
+import tomllib
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -14,6 +18,7 @@ from gatepost.admin.actions.access import AddEntry, add_entry
 from gatepost.admin.actions.blocks import AddBlock, add_block
 from gatepost.admin.actions.channels import list_channels
 from gatepost.admin.desk import Source
+from gatepost.admin.pages import site
 from gatepost.core.facts import AuthFailed
 from gatepost.core.spans import DAY, Span
 from gatepost.core.subjects import Client, account
@@ -21,7 +26,7 @@ from gatepost.pipeline.messengers import ChannelState
 from gatepost.pipeline.previews import AskPreview, PreviewState
 from gatepost.pipeline.recall import AskForget, AskWhy, Counts, Event, Group, Past, RecallError, Told
 from gatepost.stores.contract import Audit, Batch
-from tests.admin.consoles import Served, served
+from tests.admin.consoles import Answer, Served, served
 from tests.admin.desks import ADMIN, ATTACKER
 
 MARK = "xhostilex"
@@ -229,6 +234,57 @@ def test_it_is_text_at_the_door(poisoned: tuple[Served, str, str], path: str) ->
     assert found.status in (403, 404)
     _check(found.text)
     console.accounts.throttle.__init__(console.made.now)  # type: ignore[misc]  # so that the next text may try too
+
+
+STREAMS = {"/now/stream"}
+"""Views that never end: they send what the page's own parts are."""
+SOURCES = "\n".join(file.read_text("utf-8") for file in Path(site.__file__).parent.glob("*.py"))
+ASKED = sorted({*re.findall(r'(?:asked|get)\("([a-z._]+)"', SOURCES), "text", "rule", "protocol", "sort", "after"})
+"""Every name that a page looks for in its address."""
+TYPED = sorted(
+    {*re.findall(r'(?:text|get|_span\(visit,) ?\(?"([a-z._]+)"', SOURCES), *(name for _, names in FORMS.values() for name in names)} - {"csrf"}
+)
+"""Every name that a deed looks for in its form."""
+
+
+def _check_whatever(found: Answer) -> None:
+    """A page, or a file that is exported; a kind that nobody knows here is no answer."""
+    kind = found.headers["content-type"].partition(";")[0]
+    file = found.headers.get("content-disposition", "").rpartition(".")[2].strip('"')
+    if kind == "text/html":
+        _check(found.text)
+    elif file == "csv":
+        cells = [cell for row in csv.reader(found.text.splitlines(keepends=True)) for cell in row]
+        assert cells
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    else:
+        assert file == "toml", f"the sweep does not know {kind} as {file!r}"
+        assert tomllib.loads(found.text)
+
+
+def test_every_view_there_is_takes_it_as_text(poisoned: tuple[Served, str, str]) -> None:
+    console, text, named = poisoned
+    browser, sent = console.browser("administrator"), text.encode("utf-8", "surrogatepass")
+    queries = "", urlencode(dict.fromkeys(ASKED, sent)), urlencode({"subject": named.encode("utf-8", "surrogatepass"), "prefix": ATTACKER})
+    for path in (path for path, _, _ in site.VIEWS if path not in STREAMS):
+        for name in ("dos", "strict", "1", quote(sent, safe="")) if "{" in path else ("",):
+            for query in queries:
+                found = browser.get(re.sub(r"{\w+}", "NAME", path).replace("NAME", name) + f"?{query}")
+                assert found.status in (200, 404, 422), path
+                _check_whatever(found)
+
+
+def test_every_deed_there_is_takes_it_as_text(poisoned: tuple[Served, str, str]) -> None:
+    console, text, _ = poisoned
+    sent = text.encode("utf-8", "surrogatepass")
+    for path, *_ in site.DEEDS:
+        browser = console.browser("administrator")
+        found = browser.post(re.sub(r"{\w+}", lambda _: quote(sent, safe=""), path), dict.fromkeys(TYPED, sent))
+        assert found.status in (303, 404, 412, 422), path
+        assert "a=b" not in str(found.headers)
+        if found.status == 303:  # it asks for nothing that was typed
+            found = browser.get(found.headers["location"])
+        _check_whatever(found)
 
 
 def test_the_export_holds_no_formula(poisoned: tuple[Served, str, str]) -> None:

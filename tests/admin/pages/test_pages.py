@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from gatepost.admin.desk import Source
 from gatepost.admin.second import STEP, code_at
+from gatepost.core.facts import AuthSucceeded
 from gatepost.core.rules import Rule
+from gatepost.core.subjects import Client
 from gatepost.pipeline.messengers import ChannelState
 from gatepost.stores.contract import Audit, Batch
 from tests.admin.consoles import PASSWORD, Browser, Served, served, shown
@@ -95,7 +98,7 @@ class TestBlocks:
     def test_unblock_a_row_and_come_back_to_the_filter(self, console: Served, anna: Browser) -> None:
         console.made.connect()
         said = shown(anna.get("/blocks?text=203&sort=ending"))
-        assert f"{ATTACKER} blocked smtp dos 50 in 5m" in said
+        assert f"{ATTACKER} in 203.0.113.0/24 blocked smtp dos 50 in 5m" in said
         sent = anna.post("/blocks/unblock", {"one": ATTACKER, "grace": "1h", "back.text": "203", "back.sort": "ending"})
         assert sent.headers["location"] == "/blocks?text=203&sort=ending"
         assert f"{ATTACKER}: 1 block lifted. No rule holds it for 1h." in shown(anna.get(sent.headers["location"]))
@@ -142,6 +145,53 @@ class TestBlocks:
         assert ("203.0.113.59" in first, "203.0.113.0<" in first, "203.0.113.0<" in second) == (True, False, True)
         assert 'rel="next"' not in second
 
+    def test_prolong_by_row_and_by_selection(self, console: Served, anna: Browser) -> None:
+        for number in range(3):
+            console.made.connect(f"203.0.113.{number}")
+        assert re.search(r"4 m 59 s|5 m", shown(anna.get("/blocks")))
+        said = _follow(anna, "/blocks/prolong", {"one": "203.0.113.0", "for": "7d", "back.rule": "dos"})
+        assert "203.0.113.0: held 7d longer." in said
+        assert "7 d" in said
+        said = _follow(anna, "/blocks/prolong", {"subject": ["203.0.113.1", "203.0.113.2"], "for": "1d"})
+        assert "203.0.113.1, 203.0.113.2: held 1d longer." in said
+        assert "tick at least one row" in _refused(anna, "/blocks/prolong", {"for": "1d"})
+        assert "not held" in _refused(anna, "/blocks/prolong", {"one": "203.0.113.9", "for": "1d"})
+        assert "400 days from now at the latest" in _refused(anna, "/blocks/prolong", {"one": "203.0.113.0", "for": "399d"})
+        assert [line.action for line in console.made.audit()[:3]] == ["blocks.prolong"] * 3
+
+    def test_for_good_moves_it_to_the_deny_list(self, console: Served, anna: Browser) -> None:
+        console.made.connect()
+        assert f"{ATTACKER}: on the deny list for good, no longer a block." in _follow(anna, "/blocks/permanent", {"one": ATTACKER})
+        assert "Nobody is blocked." in shown(anna.get("/blocks"))
+        assert f"deny {ATTACKER}" in shown(anna.get("/access"))
+        assert "not held" in _refused(anna, "/blocks/permanent", {"one": ATTACKER})
+
+    def test_the_network_is_blocked_by_who_has_seen_whom_that_hits(self, console: Served, anna: Browser) -> None:
+        console.made.connect()
+        facts = [AuthSucceeded(console.made.now(), "mx", "imap", "", Client("203.0.113.9"), account="bob@example.org")]
+        console.loop.call_soon_threadsafe(console.made.guard.report, facts)
+        path = re.search(r'href="(/blocks/network[^"]*)"', anna.get("/blocks").text)
+        assert path
+        said = shown(anna.get(unescape(path[1])))
+        assert "bob@example.org from 203.0.113.0/24 logged in well from there" in said
+        assert f"Held now 1 {ATTACKER}" in said
+        form = {"form": "block", "prefix": "203.0.113.0/24", "for": "2d", "reason": "enough"}
+        text = _refused(anna, "/blocks/network", form)
+        assert "confirm it" in text
+        assert 'value="enough"' in text
+        assert "203.0.113.0/24 is blocked." in _follow(anna, "/blocks/network", form | {"confirm": "yes"})
+        assert "is no address" in shown(anna.get("/blocks/network?prefix=nonsense"))
+
+    def test_a_viewer_sees_how_often_and_can_do_none_of_it(self, console: Served) -> None:
+        console.made.connect()
+        bob = console.browser("viewer")
+        text = bob.get("/blocks").text
+        assert 'data-name="In 30 days" class="num">1<' in text
+        assert "More deeds" not in text
+        for path in ("/blocks/prolong", "/blocks/permanent", "/blocks/network"):
+            assert bob.post(path, {"one": ATTACKER, "for": "1d"}).status == 403
+        assert bob.get("/blocks/network?prefix=203.0.113.0/24").status == 403
+
 
 class TestWhy:
     """One subject."""
@@ -161,7 +211,7 @@ class TestWhy:
         console.made.connect()
         console.made.desk.country = lambda subject: "NL" if subject == ATTACKER else ""
         assert "client, registered in NL, in 203.0.113.0/24" in shown(anna.get(f"/why?subject={ATTACKER}"))
-        assert f"{ATTACKER} NL blocked" in shown(anna.get("/blocks"))
+        assert f"{ATTACKER} NL in 203.0.113.0/24 blocked" in shown(anna.get("/blocks"))
         assert "network" in shown(anna.get("/why?subject=203.0.113.0/24"))
 
     def test_what_is_no_subject_keeps_what_was_typed(self, anna: Browser) -> None:

@@ -83,12 +83,18 @@ class TestTheDoor:
         browser.cookie = cookie
         assert browser.get("/").status == 303
 
-    def test_a_session_that_ended_in_a_form_leads_to_the_log_in(self, fresh: Served) -> None:
+    def test_a_session_that_ended_in_a_form_shows_what_was_typed_and_leads_to_the_log_in(self, fresh: Served) -> None:
         browser = fresh.browser("administrator")
         fresh.accounts.sessions.clear()
-        assert browser.post("/pause", {"for": "1h"}).headers["location"] == "/login?then=%2F"
-        sent = browser.post("/access", {"prefix": "192.0.2.7"}, Referer="http://127.0.0.1/access?text=x")
-        assert sent.headers["location"] == "/login?then=%2Faccess%3Ftext%3Dx"
+        sent = browser.post("/pause", {"for": "1h"})
+        assert (sent.status, 'href="/login?then=%2F"' in sent.text, "for 1h" in shown(sent)) == (403, True, True)
+        sent = browser.post("/access", {"prefix": "192.0.2.7", "note": "<b>long\nnote</b>"}, Referer="http://127.0.0.1/access?text=x")
+        assert 'href="/login?then=%2Faccess%3Ftext%3Dx"' in sent.text
+        assert "Your session is over. Nothing was changed." in shown(sent)
+        assert "&lt;b&gt;long\nnote&lt;/b&gt;</textarea>" in sent.text
+        sent = browser.post("/account/password", {"old": PASSWORD, "new": "another secret", "again": "another secret"})
+        assert sent.status == 403
+        assert not [word for word in (PASSWORD, "another secret", browser.csrf) if word in sent.text]
         assert fresh.made.engine.paused_until == 0
 
 

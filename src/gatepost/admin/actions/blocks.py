@@ -9,9 +9,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from gatepost.admin.actions.neighbours import neighbours, net_of
 from gatepost.admin.desk import Desk, Harm, Who
 from gatepost.core.access import Entry, prefixes
-from gatepost.core.decisions import Decision, Effect, Impose, Question, Refuse, Release
+from gatepost.core.decisions import Decision, Impose, Question, Refuse, Release
 from gatepost.core.deeds import Hold, Lift, Pause
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
@@ -26,6 +27,7 @@ class AddBlock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hold_for: Annotated[Span, Meta(title="For", description="How long: 1s to 400d.", examples=["1d"])] = field(name="for")
     reason: Annotated[str, Meta(title="Reason", description="What you want to remember about it.", max_length=500)] = ""
     protocols: Annotated[tuple[Protocol, ...], Meta(title="Protocols", description="Where it holds; empty: everywhere.")] = ()
+    confirm: Annotated[bool, Meta(title="Confirm", description="Yes, also whoever in that network is known to be good.")] = False
 
 
 class Unblock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +58,8 @@ class Block(Struct, frozen=True, kw_only=True):
     start: int
     until: int
     count: int
+    often: int = 0
+    """How often its subject was held today and in the 30 days before, this time included; 0 where nobody looked."""
 
 
 class Lifted(Struct, frozen=True, kw_only=True):
@@ -67,7 +71,7 @@ class Lifted(Struct, frozen=True, kw_only=True):
     """The deny entry that still keeps it out: lists are not lifted."""
 
 
-def block_of(decision: Decision) -> Block:
+def block_of(decision: Decision, often: int = 0) -> Block:
     """A decision as lists show it."""
     return Block(
         number=decision.number,
@@ -82,27 +86,26 @@ def block_of(decision: Decision) -> Block:
         start=decision.start,
         until=decision.until,
         count=decision.count,
+        often=often,
     )
 
 
 def list_blocks(desk: Desk, watched: bool = False) -> list[Block]:
     """What stands now, the newest first; with ``watched`` also what only would have been held."""
-    found = desk.guard.standing.decisions(desk.now())
-    return [block_of(each) for each in reversed(found) if each.holds or watched]
+    standing, now = desk.guard.standing, desk.now()
+    found = [each for each in reversed(standing.decisions(now)) if each.holds or watched]
+    return [block_of(each, standing.often(name_of(each.subject), now)) for each in found]
 
 
 async def add_block(desk: Desk, who: Who, asked: AddBlock) -> Block:
     """Holds an address or network from now on. Raises BadInputError, also where it would hit whom it must not."""
     if asked.hold_for.us < SECOND:
         raise BadInputError("for: must be 1s or longer")
-    try:
-        nets = prefixes(asked.prefix)
-    except ValueError as wrong:
-        raise BadInputError(str(wrong)) from None
-    if len(nets) > 1:
-        raise BadInputError("prefix: a range can be denied, not blocked; write it as a prefix, or use gatepost access deny")
+    net = net_of(asked.prefix)
     protocols = tuple(dict.fromkeys(asked.protocols)) or PROTOCOLS
-    Harm(desk, who).check_hold(nets[0], protocols)
+    Harm(desk, who).check_hold(net, protocols)
+    if net.prefixlen < net.max_prefixlen and not asked.confirm and (warning := (await neighbours(desk, asked.prefix)).warning):
+        raise BadInputError(f"prefix: {prefix_text(net)} would hit good ones: {warning}; confirm it (--confirm), or name a smaller prefix")
     subject, now = subject_of(desk, asked.prefix), desk.now()
     deed = Hold(now, subject, now + asked.hold_for.us, protocols, asked.reason)
     effects = await desk.do(deed, who, "blocks.add", subject.text, after=asked, reason=asked.reason)
@@ -116,10 +119,11 @@ async def unblock(desk: Desk, who: Who, asked: Unblock) -> Lifted:
     until = now + asked.grace.us if asked.grace.us else 0
     held = [block_of(each) for each in desk.guard.standing.about(name_of(subject), now)]
     effects = await desk.do(Lift(now, subject, until), who, "unblock", subject.text, held or None, asked)
-    return Lifted(released=_released(effects), grace_until=until, denied=_denied(desk, subject))
+    return Lifted(released=released_of(effects), grace_until=until, denied=_denied(desk, subject))
 
 
-def _released(effects: Iterable[Effect]) -> list[Block]:
+def released_of(effects: Iterable[object]) -> list[Block]:
+    """The blocks that effects released."""
     return [block_of(each.decision) for each in effects if isinstance(each, Release)]
 
 
@@ -168,7 +172,7 @@ async def pause(desk: Desk, who: Who, asked: PauseFor) -> Lifted:
         raise BadInputError("for: must be 1s or longer")
     now = desk.now()
     effects = await desk.do(Pause(now, now + asked.hold_for.us), who, "pause", before=_paused(desk), after=asked)
-    return Lifted(released=_released(effects), grace_until=now + asked.hold_for.us)
+    return Lifted(released=released_of(effects), grace_until=now + asked.hold_for.us)
 
 
 async def resume(desk: Desk, who: Who) -> None:

@@ -6,17 +6,18 @@ nothing; names of accounts that do not exist are in no history as they were type
 """
 
 import asyncio
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from gatepost.admin.actions.blocks import Block, block_of, subject_of
+from gatepost.admin.actions.neighbours import SLICE, touches_of
 from gatepost.admin.desk import Desk, Who
 from gatepost.core.access import Entry
 from gatepost.core.decisions import QUESTION_STAGES, Allow, Decision, Delay, Question, QuestionStage
 from gatepost.core.deeds import Forget
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
-from gatepost.core.steering import prefix_of
 from gatepost.core.subjects import Client, Subject, network
 from gatepost.core.trust import View
 from gatepost.pipeline.recall import AskForget, AskWhy, Past, RecallError
@@ -97,7 +98,7 @@ async def why(desk: Desk, text: str) -> Why:
     subject, now = subject_of(desk, text), desk.now()
     engine = desk.guard.order.engine
     view = engine.view(Client(subject.text)) if subject.by == "client" else None
-    standing = [each for each in desk.guard.standing.decisions(now) if _concerns(each, subject, view)]
+    standing = await _standing(desk, subject, view, now)
     names = view.prefixes if view else (f"account {subject.text}",) if subject.by == "account" else (subject.text,)
     past, no_past = await _past(desk, subject, view, standing)
     return Why(
@@ -158,18 +159,27 @@ def _named(subject: Subject) -> tuple[str, str, str]:
     return tuple(subject.text if subject.by == by else "" for by in ("client", "network", "account"))  # type: ignore[return-value]
 
 
-def _concerns(decision: Decision, subject: Subject, view: View | None) -> bool:
-    """Whether a decision is about a subject: itself, a network around a client, a client in a network, a pair of either."""
-    held = decision.subject
-    account, _, place = held.text.rpartition(" from ")
+async def _standing(desk: Desk, subject: Subject, view: View | None, now: int) -> list[Decision]:
+    """The decisions about a subject; whoever waits goes on between two slices of them."""
+    concerns, decisions = _concerns(subject, view), desk.guard.standing.decisions(now)
+    found: list[Decision] = []
+    for first in range(0, len(decisions), SLICE):
+        found += [each for each in decisions[first : first + SLICE] if concerns(each.subject)]
+        await asyncio.sleep(0)
+    return found
+
+
+def _concerns(subject: Subject, view: View | None) -> Callable[[Subject], bool]:
+    """Tells whether what is held concerns a subject: itself, a network around a client, a client in a network, a pair of either."""
     if subject.by == "account":
-        return held == subject or (held.by == "pair" and account == subject.text)
-    if subject.by == "pair" or held.by == "account":
-        return held == subject
+        return lambda held: held == subject or (held.by == "pair" and held.text.rpartition(" from ")[0] == subject.text)
+    if subject.by == "pair":
+        return lambda held: held == subject
     if view is not None:
-        return (place if held.by == "pair" else held.text) in view.prefixes
-    other, inside = prefix_of(held), network(subject.text)
-    return other is not None and other.version == inside.version and (other.subnet_of(inside) or inside.subnet_of(other))  # type: ignore[arg-type]
+        prefixes = frozenset(view.prefixes)
+        return lambda held: held.by != "account" and (held.text.rpartition(" from ")[2] if held.by == "pair" else held.text) in prefixes
+    touches = touches_of(network(subject.text))
+    return lambda held: held.by != "account" and touches(held.text.rpartition(" from ")[2])
 
 
 def _fills(desk: Desk, subject: Subject, view: View | None, now: int) -> list[Fill]:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta, Struct, field
 
-from gatepost.admin.actions import access, blocks, channels, country, find, lists, migrate, rules, trail, undo
+from gatepost.admin.actions import access, blocks, channels, country, find, lasting, lists, migrate, rules, trail, undo
 from gatepost.admin.actions.doctor import doctor
 from gatepost.admin.actions.finding import Finding
 from gatepost.admin.actions.metrics import metrics
+from gatepost.admin.actions.neighbours import Neighbours, neighbours
 from gatepost.admin.actions.preview import AskRules, Begun, begin_preview, cancel_preview, preview
 from gatepost.admin.actions.status import Status, status
 from gatepost.admin.actions.top import Top, top
@@ -44,6 +45,12 @@ class OfPrefix(Struct, frozen=True, forbid_unknown_fields=True):
     """Which entries."""
 
     prefix: Annotated[str, Meta(description="An address, a prefix, a range or a host name.", max_length=253)] = ""
+
+
+class OfNetwork(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which network."""
+
+    prefix: Annotated[str, Meta(description="A prefix.", max_length=100)] = ""
 
 
 class CheckClient(Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,6 +143,12 @@ ROUTES: tuple[Way, ...] = (
         does=lambda ask: blocks.add_block(ask.desk, ask.who, ask.body)),
     Way(method="POST", path="/api/v1/blocks/import", role="operator", said="holds the addresses of a CSV or of plain lines",
         query=ImportBlocks, body=TEXT, answer=lists.Imported, does=_import_blocks),
+    Way(method="GET", path="/api/v1/blocks/neighbours", role="viewer", said="who else is in a network", query=OfNetwork, answer=Neighbours,
+        does=lambda ask: neighbours(ask.desk, ask.query.prefix)),
+    Way(method="POST", path="/api/v1/blocks/prolong", role="operator", said="holds longer what is held", body=lasting.Prolong,
+        answer=list[blocks.Block], does=lambda ask: lasting.prolong(ask.desk, ask.who, ask.body)),
+    Way(method="POST", path="/api/v1/blocks/permanent", role="operator", said="turns blocks into deny entries", body=lasting.Permanent,
+        answer=lasting.Denied, does=lambda ask: lasting.make_permanent(ask.desk, ask.who, ask.body)),
     Way(method="POST", path="/api/v1/unblock", role="operator", said="lifts what holds a subject", body=blocks.Unblock, answer=blocks.Lifted,
         does=lambda ask: blocks.unblock(ask.desk, ask.who, ask.body)),
     Way(method="POST", path="/api/v1/pause", role="operator", said="lifts all holds of rules", body=blocks.PauseFor, answer=blocks.Lifted,

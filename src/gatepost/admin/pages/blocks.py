@@ -4,20 +4,25 @@ Job: the page of blocks, page by page, with its deeds. Promise: the address name
 actions/ does the work.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from starlette.responses import Response
 
-from gatepost.admin.actions import blocks
+from gatepost.admin.actions import blocks, lasting
 from gatepost.admin.actions.find import Find, find_blocks
+from gatepost.admin.actions.neighbours import neighbours
 from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Visit, link
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import Span
+from gatepost.core.subjects import Client, wider
 from gatepost.wire.explain import explain
 
+SPANS = ("1h", "1d", "7d", "30d")
 GRACES = ("0s", "1h", "1d", "7d")
-SORTS = {"newest": "newest first", "ending": "ending soonest", "subject": "by address", "count": "most counted"}
+SORTS = {"newest": "newest first", "ending": "ending soonest", "subject": "by address", "count": "most counted", "often": "most often held"}
 
 
 def _find(visit: Visit) -> Find:
@@ -33,11 +38,11 @@ async def show(visit: Visit) -> Response:
     """The page."""
     try:
         asked = _find(visit)
-        page = find_blocks(visit.desk, asked)
+        page = await find_blocks(visit.desk, asked)
     except BadInputError as wrong:
         visit.refuse(wrong, ())
         asked = Find()
-        page = find_blocks(visit.desk, asked)
+        page = await find_blocks(visit.desk, asked)
     rules = [rule.name for rule in visit.desk.guard.order.engine.rules]
     here = {"text": asked.text, "rule": asked.rule, "protocol": asked.protocol, "watched": asked.watched, "sort": asked.sort}
     return visit.render(
@@ -49,6 +54,8 @@ async def show(visit: Visit) -> Response:
         protocols=PROTOCOLS,
         sorts=SORTS,
         graces=GRACES,
+        spans=SPANS,
+        networks={each.subject: net for each in page.blocks if each.by == "client" and (net := net_of(each.subject))},
         form=fields_of(blocks.AddBlock, {"for": "1d", "prefix": visit.asked("prefix")}),
     )
 
@@ -59,23 +66,68 @@ async def add(visit: Visit) -> Done:
     return Done(said=f"{made.subject} is blocked.", to="/blocks")
 
 
-async def unblock(visit: Visit) -> Done:
-    """Lifts what was chosen: one row by its button, or all that are ticked."""
+async def show_network(visit: Visit) -> Response:
+    """A network that might be blocked, and who else is in it."""
+    prefix = visit.text("prefix") or visit.asked("prefix")
+    found = None
+    try:
+        found = await neighbours(visit.desk, prefix)
+    except BadInputError as wrong:
+        visit.wrong = visit.wrong or {"prefix": wrong.said.removeprefix("prefix: ")}
+    return visit.render("network.html", prefix=prefix, found=found, form=fields_of(blocks.AddBlock, {"for": "1d", "prefix": prefix}))
+
+
+def _chosen(visit: Visit) -> tuple[str, ...]:
+    """What was chosen: one row by its button, or all that are ticked."""
     one = visit.text("one")
-    chosen = [one] if one else list(dict.fromkeys(visit.typed.get("subject", ())))
+    chosen = (one,) if one else tuple(dict.fromkeys(visit.typed.get("subject", ())))
     if not chosen:
         raise BadInputError("tick at least one row, or use the button in a row")
+    return chosen
+
+
+def _names(chosen: Sequence[str]) -> str:
+    return f"{', '.join(chosen[:3])}{f' and {len(chosen) - 3} more' if len(chosen) > 3 else ''}"
+
+
+def _span(visit: Visit, name: str, default: str) -> Span:
     try:
-        grace = Span.parse(visit.text("grace", "0s"))
+        return Span.parse(visit.text(name, default))
     except ValueError as wrong:
-        raise BadInputError(f"grace: {wrong}") from None
+        raise BadInputError(f"{name}: {wrong}") from None
+
+
+async def unblock(visit: Visit) -> Done:
+    """Lifts what was chosen."""
+    chosen, grace = _chosen(visit), _span(visit, "grace", "0s")
     lifted = [await blocks.unblock(visit.desk, visit.who, blocks.Unblock(subject=subject, grace=grace)) for subject in chosen]
     many = sum(len(each.released) for each in lifted)
     denied = [subject for subject, each in zip(chosen, lifted, strict=True) if each.denied]
-    said = f"{', '.join(chosen[:3])}{f' and {len(chosen) - 3} more' if len(chosen) > 3 else ''}: {many} block{'s' if many != 1 else ''} lifted."
+    said = f"{_names(chosen)}: {many} block{'s' if many != 1 else ''} lifted."
     said += f" No rule holds it for {grace}." if grace.us else ""
     said += f" Still on the deny list: {', '.join(denied[:3])}." if denied else ""
     return Done(said=said, to=back(visit, "/blocks"))
+
+
+async def prolong(visit: Visit) -> Done:
+    """Holds what was chosen longer."""
+    chosen, by = _chosen(visit), _span(visit, "for", "")
+    await lasting.prolong(visit.desk, visit.who, lasting.Prolong(subjects=chosen, prolong_by=by))
+    return Done(said=f"{_names(chosen)}: held {by} longer.", to=back(visit, "/blocks"))
+
+
+async def make_permanent(visit: Visit) -> Done:
+    """Puts what was chosen on the deny list."""
+    found = await lasting.make_permanent(visit.desk, visit.who, lasting.Permanent(subjects=_chosen(visit)))
+    said = f"{_names([each.prefix for each in found.entries])}: on the deny list for good, no longer a block."
+    said += f" Of {_names(found.wider)} log-ins alone were held; now it is kept out of everything." if found.wider else ""
+    return Done(said=said, to=back(visit, "/blocks"))
+
+
+def net_of(text: str) -> str:
+    """The network around a client as a page offers to block it: /24 or /64; empty where it is that network itself."""
+    address, slash, length = text.partition("/")
+    return wider(Client(address), 24, 64) if not slash else wider(Client(address), 24, 48) if int(length) > 48 else ""
 
 
 def back(visit: Visit, path: str) -> str:

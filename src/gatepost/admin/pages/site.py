@@ -34,12 +34,15 @@ COOKIE = "gatepost"
 LARGEST = 8 * 1024 * 1024
 """Bytes of a form: a list of a hundred thousand entries can be pasted."""
 MOST_FIELDS = 2_000
+UNKEPT = ("csrf", "form", "old", "new", "again", "code", "password", "key")
+"""What a form sends and no page shows again."""
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 VIEWS: tuple[tuple[str, View, Role], ...] = (
     ("/", now.show, "viewer"),
     ("/now/stream", now.stream, "viewer"),
     ("/blocks", blocks.show, "viewer"),
+    ("/blocks/network", blocks.show_network, "operator"),
     ("/why", why.show, "viewer"),
     ("/rules", rules.show, "viewer"),
     ("/rules/export", rules.export, "viewer"),
@@ -63,6 +66,9 @@ DEEDS: tuple[tuple[str, Deed, Role, View], ...] = (
     ("/resume", now.resume, "operator", now.show),
     ("/blocks", blocks.add, "operator", blocks.show),
     ("/blocks/unblock", blocks.unblock, "operator", blocks.show),
+    ("/blocks/prolong", blocks.prolong, "operator", blocks.show),
+    ("/blocks/permanent", blocks.make_permanent, "operator", blocks.show),
+    ("/blocks/network", blocks.add, "operator", blocks.show_network),
     ("/why/unblock", why.unblock, "operator", why.show),
     ("/why/block", why.block, "operator", why.show),
     ("/rules/{name}", rules.change, "administrator", rules.show_one),
@@ -160,14 +166,15 @@ class Site:
     def _deed(self, deed: Deed, role: Role, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             visit = self._visit(request)
-            if visit is None:
-                return RedirectResponse(link("/login", then=_page_before(request)), 303)
             try:
-                visit.typed = await form_of(request)
+                typed = await form_of(request)
             except BadInputError as wrong:
                 return self.error(server.CODES.get(type(wrong), 422), str(wrong), visit)
+            if visit is None:
+                return self._over("Your session is over.", request, typed)
+            visit.typed = typed
             if not hmac.compare_digest(visit.text("csrf").encode(), csrf_of(visit.secret).encode()):
-                return self.error(403, "This form is from an earlier session. Go back, reload the page, and send it again.", visit)
+                return self._over("This form is from an earlier session.", request, typed, visit)
             if not visit.may(role):
                 return self._refuse(visit, role)
             try:
@@ -183,6 +190,11 @@ class Site:
             return done
 
         return endpoint
+
+    def _over(self, said: str, request: Request, typed: Typed, visit: Visit | None = None) -> Response:
+        """A form came without its session: nothing is done, and what was typed is shown, so that it can be typed again; no secret is."""
+        kept = [(name, value) for name, values in typed.items() if name not in UNKEPT for value in values if value]
+        return self.render("over.html", visit, 403, title=said, kept=kept, to=link("/login", then=_page_before(request)), fragment=True)
 
     def _refuse(self, visit: Visit, role: Role) -> Response:
         return self.error(403, f"This takes the role {role}; yours is {visit.user.role}.", visit)
