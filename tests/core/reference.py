@@ -13,7 +13,7 @@ from msgspec import structs
 from gatepost.core.access import Entry
 from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import Brake, Decision, Effect, Expire, Impose, Question, Release
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.facts import (
     PROTOCOLS,
     AnyFact,
@@ -393,6 +393,8 @@ class Reference:
             yield Impose(decision)
         elif isinstance(deed, Lift):
             yield from self._lift(deed)
+        elif isinstance(deed, Retime):
+            yield from self._retime(deed)
         elif isinstance(deed, Forget):
             self._forget(deed.subject)
         elif isinstance(deed, Pause):
@@ -431,6 +433,16 @@ class Reference:
             )
             if lifted:
                 yield self._release(each, deed.at, lifted)
+
+    def _retime(self, deed: Retime) -> Iterable[Effect]:
+        """The decision ends, and where it is to go on, another like it begins."""
+        each = self.standing[deed.number - 1]
+        before = self._now(each)
+        yield self._release(each, deed.at)
+        if deed.until > deed.at:
+            after = structs.replace(before, number=len(self.standing) + 1, start=deed.at, until=deed.until)
+            self.standing.append(Standing(after, after.protocols, after.until))
+            yield Impose(after)
 
     def _lift(self, deed: Lift) -> Iterable[Effect]:
         """Ends what stands on the subject, in it and around it; clears the counts of the subject and of what was ended."""

@@ -5,7 +5,7 @@ arrivals and clock steps. Promise: every rule and every pair of lists that they 
 shapes. Limits: times start at `BASE`; a history is short.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -15,8 +15,8 @@ from msgspec import Struct, structs
 from gatepost.core.access import Entry, check_entries
 from gatepost.core.counters import KIND_OF
 from gatepost.core.countries import CountryPolicy
-from gatepost.core.decisions import QUESTION_STAGES, Question
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause
+from gatepost.core.decisions import QUESTION_STAGES, Decision, Question
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Forget, Hold, Lift, Pause, Retime
 from gatepost.core.facts import (
     PROTOCOLS,
     REASONS,
@@ -54,10 +54,18 @@ NAMELESS = ("connected", "open_connections", "bad_session", "protocol_abused")
 
 
 class Now(Struct, frozen=True):
-    """Moments of a history besides its entries: what ran out is asked for, or the engine is dumped and loaded."""
+    """Moments of a history besides its entries: what ran out is asked for, the engine is dumped and loaded, what was held last gets another end."""
 
     what: str
     at: int = 0
+    span: int = 0
+    """How much later that end is."""
+
+    def retime(self, decisions: Iterable[Decision]) -> Retime | None:
+        """The deed, where something stands that holds."""
+        held = [each for each in decisions if each.holds and each.start <= self.at < each.until]
+        last = max(held, key=lambda each: each.number, default=None)
+        return Retime(self.at, last.subject, last.number, self.at + self.span) if last is not None else None
 
 
 Item = AnyFact | AnyDeed | Question | Now
@@ -228,7 +236,7 @@ def a_policy(pick: Pick) -> CountryPolicy:
 
 def an_interlude(pick: Pick, rules: tuple[Rule, ...], clients: tuple[Client, ...]) -> Any:
     """A deed, a question or a moment, its times left relative."""
-    what = pick(*["ask"] * 4, "advance", "reload", "rules", "lists", "countries", "countries", "hold", "lift", "lift", "forget", "pause")
+    what = pick(*["ask"] * 4, "advance", "reload", "rules", "lists", "countries", "countries", "hold", "retime", "lift", "lift", "forget", "pause")
     if what == "ask":
         return a_question(pick, clients)
     if what == "rules":
@@ -243,7 +251,9 @@ def an_interlude(pick: Pick, rules: tuple[Rule, ...], clients: tuple[Client, ...
         return Lift(0, a_subject(pick, clients), pick(0, 0, MINUTE, HOUR))
     if what == "forget":
         return Forget(0, a_subject(pick, clients))
-    return Pause(0, pick(MINUTE, HOUR, 0, 10 * SECOND)) if what == "pause" else Now(what)
+    if what == "pause":
+        return Pause(0, pick(MINUTE, HOUR, 0, 10 * SECOND))
+    return Now(what, span=pick(0, SECOND, MINUTE, DAY) if what == "retime" else 0)
 
 
 def a_step(pick: Pick) -> int:

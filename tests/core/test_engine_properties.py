@@ -77,7 +77,7 @@ class Course:
     def take(self, item: Item, place: int) -> None:
         """Takes an item in; fails where engine and reference part."""
         if isinstance(item, Now):
-            self._moment(item)
+            self._moment(item, place)
         elif isinstance(item, Question):
             if item.at >= self.engine.newest - LATE:  # what stood before is forgotten, and nobody asks for it
                 verdict, answer = self.engine.judge(item), self.reference.judge(item)
@@ -87,8 +87,12 @@ class Course:
             assert list(map(plain, effects)) == list(map(plain, expected))
             assert self.engine.late == self.reference.late
 
-    def _moment(self, moment: Now) -> None:
-        if moment.what == "advance":
+    def _moment(self, moment: Now, place: int) -> None:
+        if moment.what == "retime":
+            deed = moment.retime(self.engine.holdings.decisions.values())
+            if deed is not None:
+                self.take(deed, place)
+        elif moment.what == "advance":
             assert list(map(plain, self.engine.advance(moment.at))) == list(map(plain, self.reference.advance(moment.at)))
         else:
             data = dump(self.engine)
@@ -141,7 +145,8 @@ def answers(engine: Engine, items: list[Item], first: int) -> list[Any]:
     said: list[Any] = []
     for place, item in enumerate(items, first):
         if isinstance(item, Now):
-            said.append(engine.advance(item.at))
+            deed = item.retime(engine.holdings.decisions.values()) if item.what == "retime" else None
+            said.append(engine.apply(deed, place) if deed is not None else engine.advance(item.at))
         else:
             said.append(engine.judge(item) if isinstance(item, Question) else engine.apply(item, place))
     return said

@@ -1,7 +1,7 @@
 """Postfix's messages, one kind after the other, and the client that no peer's text can become."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatepost.core.facts import Connected, MessageAccepted, ProtocolAbused, Rejected, SessionEnded
@@ -119,6 +119,7 @@ FORMATS = [
 ]
 
 
+@example("4bX1: {0}", "", "clie000[0.0.0.0]", "postfix/smtpd")
 @given(st.sampled_from(FORMATS), HOSTILE, HOSTILE, st.sampled_from(["postfix/smtpd", "postfix/cleanup", "postfix/qmgr", "postfix/smtp", "postfix"]))
 def test_no_text_of_a_peer_becomes_the_client(message: str, first: str, second: str, tag: str) -> None:
     lines = [

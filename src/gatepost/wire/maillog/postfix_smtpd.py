@@ -157,6 +157,8 @@ class Smtpd(Cleanup):
 
     def _client(self, at: int, id: str, rest: str) -> Yield:
         """``client=host[address], sasl_method=PLAIN, sasl_username=name``: a message begins."""
+        if rest[:7] != "client=":
+            return NOTHING
         peer, _, more = rest[7:].partition(", ")
         client = self.peers[peer]
         logged_in: Yield = NOTHING
