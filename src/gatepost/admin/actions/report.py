@@ -106,7 +106,7 @@ async def report_csv(desk: Desk, asked: FindReport) -> str:
 def csv_of(found: Report) -> str:
     """A report as CSV; what its rows leave out stands in rows of its own at the end."""
     out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
+    rows = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # whatever parts cells where it is read, no text is two
     rows.writerow((found.by, "decisions", "watched", "subjects"))
     rows.writerows((cell(row.key), row.decisions, row.watched, row.subjects) for row in found.rows)
     if found.left_out:
@@ -117,9 +117,9 @@ def csv_of(found: Report) -> str:
 
 
 def cell(text: str) -> str:
-    """A text that a spreadsheet takes for text."""
-    told = text.encode("utf-8", "backslashreplace").decode()
-    return f"'{told}" if told.startswith(LIVELY) else told
+    """A text that a spreadsheet takes for text, and a terminal too: what does not show is told as its code."""
+    told = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"'{told}" if text.startswith(LIVELY) else told
 
 
 def _by_country(tally: Tally, country: Callable[[str], str]) -> list[Counted]:

@@ -56,6 +56,7 @@ async def show(visit: Visit) -> Response:
         groupings=get_args(By),
         names=NAMES[asked.by],
         times=asked.by in TIMES,
+        rules={rule.name for rule in visit.desk.guard.order.engine.rules},
         bars=_bars(found),
         most=bars.most_of(found.rows) if found else 0,
         width=bars.WIDTH,
