@@ -81,14 +81,7 @@ def test_from_the_first_start_to_the_log_out(browser: Browser, guard: Guard) -> 
     expect(anna.page.locator("#figures")).to_contain_text("Watched only1", timeout=browsing.PATIENCE * 1000, use_inner_text=False)
     assert "203.0.113.8" not in guard.ask("blocks", "list")
 
-    anna.page.get_by_role("link", name="Audit", exact=True).click()
-    anna.page.get_by_role("link", name="Undo line").first.click()
-    anna.sees("What it would do: password-brute-force says again: 25 failed log-ins")
-    anna.page.get_by_role("button", name="Undo line").click()
-    anna.sees("is undone: password-brute-force says again")
-    assert "undoes" in guard.ask("audit", "list").splitlines()[1]
-    assert guard.ask("audit", "undo", "1", "--dry-run").startswith("It cannot be undone")
-
+    _undo_the_newest(anna, guard)
     anna.page.get_by_role("button", name="Log out").click()
     anna.page.get_by_role("button", name="Log in").wait_for()
     anna.go("/rules")
@@ -98,6 +91,16 @@ def test_from_the_first_start_to_the_log_out(browser: Browser, guard: Guard) -> 
     anna.sees("password-brute-force")
     assert anna.page.url.endswith("/rules")
     assert anna.complaints == []
+
+
+def _undo_the_newest(anna: Person, guard: Guard) -> None:
+    anna.page.get_by_role("link", name="Audit", exact=True).click()
+    anna.page.get_by_role("link", name="Undo line").first.click()
+    anna.sees("What it would do: password-brute-force says again: 25 failed log-ins")
+    anna.page.get_by_role("button", name="Undo line").click()
+    anna.sees("is undone: password-brute-force says again")
+    assert "undoes" in guard.ask("audit", "list").splitlines()[1]
+    assert guard.ask("audit", "undo", "1", "--dry-run").startswith("It cannot be undone")
 
 
 def test_a_session_that_is_ended_elsewhere_ends_here(browser: Browser, guard: Guard) -> None:

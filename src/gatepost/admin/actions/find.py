@@ -103,7 +103,7 @@ def _wrong(asked: Find) -> tuple[Any, int]:
 class FindEntries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which list entries."""
 
-    verb: Annotated[Verb | None, Meta(description="allow or deny; without it: both.")] = field(name="list", default=None)
+    verb: Annotated[Verb | Literal[""], Meta(description="allow or deny; without it: both.")] = field(name="list", default="")
     text: Annotated[str, Meta(description="Part of the address, host name or note.", max_length=255)] = ""
     after: Annotated[str, Meta(description="Where the page before ended: its `next`.", max_length=400)] = ""
     limit: Annotated[int, Meta(description="Rows of a page.", ge=1, le=10_000)] = 100
@@ -142,7 +142,7 @@ Key = tuple[int, int, int, str, str]
 def find_entries(desk: Desk, asked: FindEntries) -> EntryPage:
     """A page of the entries that count now, the host's own networks included. Raises BadInputError where ``after`` is none of ours."""
     text = asked.text.strip().lower()
-    found = [each for each in list_entries(desk) if asked.verb in (None, each.verb) and (not text or text in words_of(each))]
+    found = [each for each in list_entries(desk) if asked.verb in ("", each.verb) and (not text or text in words_of(each))]
     keyed = [(_key(each.places[0] if each.places else (0, 0, 0), each.protocols, each.name), each) for each in found]
     after = _entry_after(asked.after)
     page = nsmallest(asked.limit + 1, [each for each in keyed if after is None or each[0] > after], key=lambda each: each[0])

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from gatepost.admin.accounts import Role
 from gatepost.admin.desk import Desk, Who
-from gatepost.admin.faults import TooLargeError, UnknownError
+from gatepost.admin.faults import TooLargeError
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import decode_span
 from gatepost.wire.explain import explain
@@ -68,10 +68,10 @@ class Asked(Struct, frozen=True, kw_only=True):
 
     @property
     def number(self) -> int:
-        """The number in the path. Raises UnknownError where it is none."""
+        """The number in the path. Raises BadInputError where it is none."""
         text = self.path["number"]
         if not (text.isascii() and text.isdigit() and len(text) < 16):
-            raise UnknownError(f"number: {text[:80]!r} is no whole number")
+            raise BadInputError(f"number: {text[:80]!r} is no whole number")
         return int(text)
 
 

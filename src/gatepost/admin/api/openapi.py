@@ -22,7 +22,7 @@ ABOUT = (
 )
 PATH: dict[str, dict[str, Any]] = {
     "name": {"type": "string"},
-    "number": {"type": "integer", "minimum": 0},
+    "number": {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999},
     "preset": {"type": "string", "enum": list(PRESETS)},
 }
 """What the names in braces take."""
@@ -90,8 +90,6 @@ def _path(way: Way) -> Iterable[dict[str, Any]]:
 def _query(way: Way, schemas: Schemas) -> Iterable[dict[str, Any]]:
     fields, required = schemas.properties(way.query)
     for name, schema in fields.items():
-        if "anyOf" in schema:  # what may be left out is no null in a query
-            schema = next(each for each in schema["anyOf"] if each != {"type": "null"}) | {"description": schema.get("description", "")}
         yield {"name": name, "in": "query", "required": name in required, "description": schema.pop("description", ""), "schema": schema}
 
 

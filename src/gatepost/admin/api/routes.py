@@ -5,7 +5,7 @@ document is made from them: there is no second place. Limits: what a deed does i
 """
 
 import asyncio
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta, Struct, field
 
@@ -51,14 +51,14 @@ class CheckClient(Struct, frozen=True, forbid_unknown_fields=True):
     """Who asks for what."""
 
     client: Annotated[str, Meta(description="An address.", max_length=100)] = ""
-    protocol: Annotated[Protocol | None, Meta(description="Without it: all.")] = None
+    protocol: Annotated[Protocol | Literal[""], Meta(description="Without it: all.")] = ""
     stage: Annotated[QuestionStage, Meta(description="What it wants.")] = "connect"
 
 
 class ImportEntries(Struct, frozen=True, forbid_unknown_fields=True):
     """How a list is taken in."""
 
-    verb: Annotated[Verb | None, Meta(description="The list of rows that name none.")] = field(name="list", default=None)
+    verb: Annotated[Verb | Literal[""], Meta(description="The list of rows that name none.")] = field(name="list", default="")
     protocols: Protocols = ""
     skip_bad: SkipBad = False
     dry_run: DryRun = False
@@ -87,7 +87,7 @@ async def _doctor(ask: Asked) -> Any:
 async def _import_entries(ask: Asked) -> Any:
     way: ImportEntries = ask.query
     boxes = {"skip_bad": way.skip_bad, "dry_run": way.dry_run, "confirm_relay": way.confirm_relay}
-    return await lists.import_entries(ask.desk, ask.who, ask.body, way.verb or "", protocols=way.protocols, version=ask.version, **boxes)
+    return await lists.import_entries(ask.desk, ask.who, ask.body, way.verb, protocols=way.protocols, version=ask.version, **boxes)
 
 
 async def _import_blocks(ask: Asked) -> Any:
@@ -102,7 +102,7 @@ async def _resume(ask: Asked) -> Any:
 
 
 def _check(ask: Asked) -> Any:
-    return access.check_client(ask.desk, ask.query.client, ask.query.protocol or "", ask.query.stage)
+    return access.check_client(ask.desk, ask.query.client, ask.query.protocol, ask.query.stage)
 
 
 def _rules_version(ask: Asked) -> str:
