@@ -55,7 +55,7 @@ def _tell(found: dict[str, Any]) -> None:
         if most
     ]
     if rows:
-        table((found["by"], "decisions", "watched", "of", ""), rows, right=("decisions", "watched", "of"))
+        table((found["by"], "decisions", "watched", "subjects", ""), rows, right=("decisions", "watched", "subjects"))
     if found["left_out"]:
         click.echo(f"{number(found['left_out'], 'decision')} more in rows that are not shown; --limit tells more.")
     if found["without"]:

@@ -146,13 +146,14 @@ def _filled(by: By, tally: Tally, since: int, now: int) -> list[Counted]:
 
 
 def _days(first: int, last: int) -> Iterator[date]:
-    day, end = _day(first), _day(last)
+    day, end = day_of(first), day_of(last)
     while day <= end:
         yield day
         day += timedelta(days=1)
 
 
-def _day(at: int) -> date:
+def day_of(at: int) -> date:
+    """The day of a time, in UTC."""
     return datetime.fromtimestamp(at // SECOND, UTC).date()
 
 

@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 from starlette.responses import Response
 
-from gatepost.admin.actions.report import TIMES, By, FindReport, Report, csv_of
+from gatepost.admin.actions.report import TIMES, By, FindReport, Report, csv_of, day_of
 from gatepost.admin.actions.report import report as ask
 from gatepost.admin.pages import bars
 from gatepost.admin.pages.visit import Visit, link
@@ -52,6 +52,8 @@ async def show(visit: Visit) -> Response:
         asked=asked,
         found=found,
         problem=problem,
+        first=day_of(found.since) if found else "",
+        last=day_of(found.now) if found else "",
         periods=sorted({*PERIODS, asked.days}),
         groupings=get_args(By),
         names=NAMES[asked.by],
