@@ -26,7 +26,7 @@ def test_as_text_json_and_csv(gatepost: Live) -> None:
     assert gatepost(*asked, "--json").json["total"]["decisions"] == 3108
     header, first, second, *_ = gatepost(*asked, "--csv").out.splitlines()
     assert (header, second) == ('"account","decisions","watched","subjects"', '"bob@example.org",100,0,1')
-    assert first.startswith("\"'=1+1\\x1b[2J\"")
+    assert first.startswith('"\'=1+1\\x1b[2J"')
     memory.tally = Tally()
     assert "There is no history yet." in gatepost("report").out
 

@@ -26,7 +26,7 @@ def follower(tmp_path_factory: pytest.TempPathFactory) -> Follower:
         for client in (7, 8) if day == 4 else (7,):
             writer.write([connected(START + day * DAY + client * SECOND + number, Client(f"203.0.113.{client}")) for number in range(50)])
     writer.write([connected(START + 4 * DAY + HOUR + number, Client("2001:db8:1:2::9")) for number in range(50)])
-    writer.write([Hold(START + 4 * DAY + 2 * HOUR, Subject("client", "203.0.113.99"), until=START + 9 * DAY)])  # type: ignore[list-item]
+    writer.write([Hold(START + 4 * DAY + 2 * HOUR, Subject("client", "203.0.113.99"), until=START + 9 * DAY)])
     found = writer.follower()
     found.catch_up()
     return found

@@ -1,7 +1,7 @@
 """``gatepost report``: what rules decided in a time, counted.
 
-Job: ask the daemon and print its answer. Promise: ``--json`` and ``--csv`` print the daemon's own answer; what the rows leave out, and what the history
-does not hold, is told. Limits: needs a daemon that keeps a history.
+Job: ask the daemon and print its answer. Promise: ``--json`` and ``--csv`` print the daemon's own answer; what the rows leave out, and what the
+history does not hold, is told. Limits: needs a daemon that keeps a history.
 """
 
 from datetime import UTC
@@ -12,16 +12,16 @@ import click
 from gatepost.cli import options
 from gatepost.cli.client import ask
 from gatepost.cli.show import local, number, print_json, safe, table
+from gatepost.pipeline.reports import MOST_DAYS, MOST_ROWS, By
 
-BY = ("day", "week", "month", "rule", "protocol", "country", "network", "account")
 WIDE = 30
 """Characters of the longest bar."""
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, 400), default=7, show_default=True, help="How many days back, today included.")
-@click.option("--by", type=click.Choice(BY), default="day", show_default=True, help="What decisions are counted by.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Rows at most.")
+@click.option("--days", type=click.IntRange(1, MOST_DAYS), default=7, show_default=True, help="How many days back, today included.")
+@click.option("--by", type=click.Choice(get_args(By)), default="day", show_default=True, help="What decisions are counted by.")
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=100, show_default=True, help="Rows at most.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of text.")
 @options.config_file
 @options.as_json

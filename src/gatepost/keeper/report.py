@@ -1,18 +1,18 @@
 """Decisions of a time, counted.
 
-Job: answer `AskReport` from the files. Promise: one way through the files; every answer is bounded, and every count behind it is made by aggregates that
-DuckDB can put on disk, so that its bound of memory holds. Limits: what waits must have been written before.
+Job: answer `AskReport` from the files. Promise: every answer is bounded, and every count behind it is made by aggregates that DuckDB can put
+on disk, so that its bound of memory holds. Limits: what waits must have been written before.
 """
 
 from typing import Any
 
 from gatepost.keeper.history import History
-from gatepost.pipeline.reports import AskReport, CountBy, Counted, GapDay, Tally
+from gatepost.pipeline.reports import TIMES, AskReport, CountBy, Counted, GapDay, Tally
 
 MOST_GAPS = 400
 """Days with gaps that are told: more than a history has."""
 
-_TIME = "make_timestamp(\"at\")"
+_TIME = 'make_timestamp("at")'
 _KEYS: dict[CountBy, str] = {
     "day": f"strftime({_TIME}, '%Y-%m-%d')",
     "week": f"strftime(date_trunc('week', {_TIME}), '%Y-%m-%d')",
@@ -23,10 +23,8 @@ _KEYS: dict[CountBy, str] = {
     "account": "account",
     "client": "client",
 }
-_TIMES = ("day", "week", "month")
-_DECIDED = (
-    '"at", protocol, reason AS rule, client, account, net, CAST(json_extract_string(detail, \'$.watched\') = \'true\' AS INTEGER) AS watched'
-)
+_WATCHED = "coalesce(json_extract_string(detail, '$.watched') = 'true', false)::INTEGER"
+_DECIDED = f'"at", protocol, reason AS rule, client, account, net, {_WATCHED} AS watched'
 
 
 class Reports:
@@ -53,15 +51,14 @@ class Reports:
     def _tally(self, asked: AskReport, gaps: list[GapDay]) -> Tally:
         (total,) = self._rows("SELECT '', coalesce(sum(many), 0), coalesce(sum(watched), 0), count(*) FROM (" + _by_subject("''") + ")")
         key = _KEYS[asked.by]
-        grouped = f"SELECT key, sum(many) AS many, sum(watched) AS watched, count(*) AS subjects FROM ({_by_subject(key)}) WHERE key <> '' GROUP BY key"
-        order = "key DESC" if asked.by in _TIMES else "many DESC, key"
+        sums = "sum(many) AS many, sum(watched) AS watched, count(*) AS subjects"
+        grouped = f"SELECT key, {sums} FROM ({_by_subject(key)}) WHERE key <> '' GROUP BY key"
+        order = "key DESC" if asked.by in TIMES else "many DESC, key"
         rows = self._rows(f"{grouped} ORDER BY {order} LIMIT {asked.limit}")
-        if asked.by in _TIMES:
+        if asked.by in TIMES:
             rows.reverse()
         (groups, inside) = self._one(f"SELECT count(*), coalesce(sum(many), 0) FROM ({grouped})")
-        return Tally(
-            begins=self._history.begins(), total=total, without=total.decisions - int(inside), groups=int(groups), rows=rows, gaps=gaps
-        )
+        return Tally(begins=self._history.begins(), total=total, without=total.decisions - int(inside), groups=int(groups), rows=rows, gaps=gaps)
 
     def _gaps(self, within: str, span: list[int]) -> list[GapDay]:
         missing = "sum(CAST(json_extract(detail, '$.missing') AS BIGINT))"

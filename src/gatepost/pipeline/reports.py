@@ -10,7 +10,13 @@ from msgspec import Struct
 
 from gatepost.core.facts import kind_name
 
+By = Literal["day", "week", "month", "rule", "protocol", "country", "network", "account"]
+"""What a report counts by."""
 CountBy = Literal["day", "week", "month", "rule", "protocol", "network", "account", "client"]
+"""What the history counts by: it knows clients, and no countries."""
+TIMES: tuple[CountBy, ...] = ("day", "week", "month")
+MOST_DAYS = 400
+MOST_ROWS = 10_000
 
 
 class AskReport(Struct, frozen=True, kw_only=True, tag_field="ask", tag=kind_name):

@@ -21,7 +21,8 @@ def console() -> Iterator[Served]:
     with served() as found:
         memory = found.made.desk.recall = Memory()
         rows = [row("dos", 1500, 1), row("password-brute-force", 500)]
-        memory.tally = Tally(begins=found.made.now(), total=row("", 2007, 1), rows=rows, groups=5, without=3, gaps=[GapDay(day="2027-01-14", missing=17)])
+        gaps = [GapDay(day="2027-01-14", missing=17)]
+        memory.tally = Tally(begins=found.made.now(), total=row("", 2007, 1), rows=rows, groups=5, without=3, gaps=gaps)
         yield found
 
 
@@ -34,7 +35,8 @@ def viewer(console: Served) -> Browser:
 def test_figures_chart_table_and_what_is_not_known(viewer: Browser) -> None:
     found = viewer.get("/report?days=14&by=rule")
     said = shown(found).replace("\u202f", " ")
-    for words in ("2 007", "2 006", "Decisions by rule", "password-brute-force", "1 499", "17 facts of 2027-01-14", "The history begins 2027-01-15 08:00:00"):
+    begins = "The history begins 2027-01-15 08:00:00"
+    for words in ("2 007", "2 006", "Decisions by rule", "password-brute-force", "1 499", "17 facts of 2027-01-14", begins):
         assert words in said
     assert "4 decisions more are not in these rows: there are 5 rules in all" in said
     assert "3 decisions name no rule" in said

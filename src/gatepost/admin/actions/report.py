@@ -1,8 +1,8 @@
 """Report: what rules decided in a time, counted.
 
 Job: have the keeper count decisions by period, rule, country, network, account or protocol, and give the answer as rows or as CSV. Promise: rows are
-bounded, and what is not in them is counted; what the history does not hold is said; no cell of the CSV is a formula. Limits: a decision names an account
-where its rule counts accounts; a country is looked up for the clients with the most decisions alone.
+bounded, and what is not in them is counted; what the history does not hold is said; no cell of the CSV is a formula. Limits: a decision names an
+account where its rule counts accounts; a country is looked up for the clients with the most decisions alone.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -18,12 +18,8 @@ from gatepost.admin.desk import Desk
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY, SECOND
 from gatepost.pipeline.recall import RecallError
-from gatepost.pipeline.reports import AskReport, Counted, GapDay, Tally
+from gatepost.pipeline.reports import MOST_DAYS, MOST_ROWS, TIMES, AskReport, By, Counted, GapDay, Tally
 
-By = Literal["day", "week", "month", "rule", "protocol", "country", "network", "account"]
-TIMES: tuple[By, ...] = ("day", "week", "month")
-MOST_DAYS = 400
-MOST_ROWS = 10_000
 MOST_CLIENTS = 10_000
 """Clients whose country is looked up: those with the most decisions."""
 LIVELY = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -1,7 +1,7 @@
 """Bar charts, drawn by the server.
 
-Job: turn counted rows into the numbers of an SVG: a bar's place, length and what of it was only watched. Promise: sizes are attributes, so that no page
-needs an inline style; a bar that is not nothing can be seen. Limits: a template draws it, a table beside it has the figures.
+Job: turn counted rows into the numbers of an SVG: a bar's place, length and what of it was only watched. Promise: sizes are attributes, so that no
+page needs an inline style; a bar that is not nothing can be seen. Limits: a template draws it, a table beside it has the figures.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Report: what was decided in a time, by day, rule, country and so on.
 
-Job: the figures, a bar chart and its table, on a page that prints well, and the same as CSV. Promise: the same answer as `gatepost report`; the address
-names period and grouping. Limits: actions/ does the work.
+Job: the figures, a bar chart and its table, on a page that prints well, and the same as CSV. Promise: the same answer as `gatepost report`; the
+address names period and grouping. Limits: actions/ does the work.
 """
 
 from typing import get_args
@@ -9,11 +9,12 @@ from typing import get_args
 import msgspec
 from starlette.responses import Response
 
-from gatepost.admin.actions.report import TIMES, By, FindReport, Report, csv_of, day_of
+from gatepost.admin.actions.report import FindReport, Report, csv_of, day_of
 from gatepost.admin.actions.report import report as ask
 from gatepost.admin.pages import bars
 from gatepost.admin.pages.visit import Visit, link
 from gatepost.core.faults import BadInputError
+from gatepost.pipeline.reports import MOST_ROWS, TIMES, By
 from gatepost.wire.explain import explain
 
 PERIODS = (1, 7, 14, 31, 92, 366)
@@ -76,7 +77,7 @@ def _bars(found: Report | None) -> list[bars.Bar]:
 async def export(visit: Visit) -> Response:
     """The same as CSV, with all rows that there can be."""
     try:
-        asked = _find(visit, 10_000)
+        asked = _find(visit, MOST_ROWS)
         text = csv_of(await ask(visit.desk, asked))
     except BadInputError:
         return await show(visit)
