@@ -8,7 +8,7 @@ account where its rule counts accounts; a country is looked up for the clients w
 import asyncio
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
@@ -63,19 +63,16 @@ async def report(desk: Desk, asked: FindReport) -> Report:
         raise BadInputError("history: none is kept here ([history] days = 0), so there is nothing to report")
     now = desk.now()
     since = (now // DAY - asked.days + 1) * DAY
-    countries = asked.by == "country"
-    limit = MOST_CLIENTS if countries else MOST_DAYS if asked.by in TIMES else asked.limit
+    limit = MOST_CLIENTS if asked.by == "country" else MOST_DAYS if asked.by in TIMES else asked.limit
     try:
         tally = await desk.recall.report(AskReport(since=since, until=now + 1, by="client" if asked.by == "country" else asked.by, limit=limit))
     except RecallError as wrong:
         raise BadInputError(f"history: {wrong}") from None
-    known = sum(row.decisions for row in tally.rows)
-    left_out, rows, groups, without = tally.total.decisions - tally.without - known, tally.rows, tally.groups, tally.without
-    if countries:
-        found = await asyncio.to_thread(_by_country, tally, desk.country)
-        rows, groups, named = found[: asked.limit], len(found), sum(row.decisions for row in found)
-        without += known - named
-        left_out += named - sum(row.decisions for row in rows)
+    rows, groups, without = tally.rows, tally.groups, tally.without
+    if asked.by == "country":
+        countries = await asyncio.to_thread(_by_country, tally, desk.country)
+        rows, groups = countries[: asked.limit], len(countries)
+        without += _decisions(tally.rows) - _decisions(countries)
     elif asked.by in TIMES:
         rows = _filled(asked.by, tally, since, now)
         groups = len(rows)
@@ -88,7 +85,7 @@ async def report(desk: Desk, asked: FindReport) -> Report:
         total=tally.total,
         rows=rows,
         groups=groups,
-        left_out=left_out,
+        left_out=tally.total.decisions - without - _decisions(rows),
         without=without,
         gaps=tally.gaps,
     )
@@ -119,18 +116,20 @@ def cell(text: str) -> str:
 
 
 def _by_country(tally: Tally, country: Callable[[str], str]) -> list[Counted]:
-    found: dict[str, Counted] = {}
+    found: dict[str, list[Counted]] = {}
     for row in tally.rows:
         if code := country(row.key):
-            had = found.get(code, Counted(key=code, decisions=0, watched=0, subjects=0))
-            found[code] = _sum(code, (had, row))
-    return sorted(found.values(), key=lambda row: (-row.decisions, row.key))
+            found.setdefault(code, []).append(row)
+    return sorted((_sum(code, rows) for code, rows in found.items()), key=lambda row: (-row.decisions, row.key))
 
 
-def _sum(key: str, rows: Iterable[Counted]) -> Counted:
-    each = [(row.decisions, row.watched, row.subjects) for row in rows]
-    decisions, watched, subjects = map(sum, zip(*each, strict=True))
-    return Counted(key=key, decisions=decisions, watched=watched, subjects=subjects)
+def _sum(key: str, rows: Sequence[Counted]) -> Counted:
+    watched, subjects = sum(row.watched for row in rows), sum(row.subjects for row in rows)
+    return Counted(key=key, decisions=_decisions(rows), watched=watched, subjects=subjects)
+
+
+def _decisions(rows: Sequence[Counted]) -> int:
+    return sum(row.decisions for row in rows)
 
 
 def _filled(by: By, tally: Tally, since: int, now: int) -> list[Counted]:
