@@ -13,6 +13,7 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.spans import HOUR, MINUTE, Span
 from gatepost.pipeline.previews import AskPreview, PreviewState
 from gatepost.pipeline.recall import AskForget, AskWhy, Counts, Past, RecallError
+from gatepost.pipeline.reports import AskReport, Tally
 from tests.admin.desks import ADMIN, ATTACKER, START, Bench
 
 
@@ -22,6 +23,7 @@ class Memory:
     def __init__(self, past: Past | None = None, here: bool = True) -> None:
         self.past = past
         self.here = here
+        self.tally: Tally | None = None
         self.asked: list[Any] = []
         self.states = [PreviewState(number=7)]
 
@@ -31,6 +33,13 @@ class Memory:
         if self.past is None:
             raise RecallError("the keeper is not running")
         return self.past
+
+    async def report(self, asked: AskReport) -> Tally:
+        """What was counted, where anything is remembered."""
+        self.asked.append(asked)
+        if self.tally is None:
+            raise RecallError("the keeper is not running")
+        return self.tally
 
     async def forget(self, asked: AskForget) -> int:
         """Forgets seven lines."""

@@ -39,6 +39,7 @@ COMMANDS = {
     "setup": "setup",
     "console": "console",
     "audit": "audit",
+    "report": "report",
 }
 """Each command with its module. Only the one that is called is imported: a daemon that starts anew must not wait for the tables of others."""
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

@@ -27,10 +27,12 @@ from gatepost.keeper.files import HistorySettings, pieces
 from gatepost.keeper.frames import QUESTIONS, Question, frame
 from gatepost.keeper.history import AT_ONCE, History
 from gatepost.keeper.previews import Previews
+from gatepost.keeper.report import Reports
 from gatepost.keeper.rows import Row, Rows
 from gatepost.pipeline.order import Order
 from gatepost.pipeline.previews import AskCancel, AskPreview, PreviewState
 from gatepost.pipeline.recall import Answer, AskForget, AskWhy, Counts, Past
+from gatepost.pipeline.reports import AskReport
 from gatepost.stores.contract import Audit, Batch, DamagedError, Entry, Recovered, StoreError
 from gatepost.stores.lock import Lock, lock
 from gatepost.stores.sqlite import SqliteStore
@@ -60,6 +62,7 @@ class Follower:
             self.history.begin_anew(opened.last)
         self.rows = Rows(self.history.salt, settings.mask)
         self.answers = Answers(self.history, self.rows)
+        self.reports = Reports(self.history)
         self.previews = Previews(self.history)
         self._recorded = self.history.place
         """What lies up to here was recorded before we started."""
@@ -193,6 +196,8 @@ class Follower:
                 return Answer(preview=self.previews.begin(asked))
             if isinstance(asked, AskWhy):
                 return Answer(number=asked.number, past=self.answers.why(asked))
+            if isinstance(asked, AskReport):
+                return Answer(number=asked.number, tally=self.reports.tally(asked))
             return Answer(number=asked.number, forgotten=self._forget(asked))
         except (StoreError, duckdb.Error, OSError) as wrong:
             if isinstance(asked, AskPreview):

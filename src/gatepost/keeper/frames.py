@@ -9,8 +9,9 @@ import msgspec
 from gatepost.core.spans import decode_span, encode_span
 from gatepost.pipeline.previews import AskCancel, AskPreview
 from gatepost.pipeline.recall import AskForget, AskWhy
+from gatepost.pipeline.reports import AskReport
 
-Question = AskWhy | AskForget | AskPreview | AskCancel
+Question = AskWhy | AskReport | AskForget | AskPreview | AskCancel
 QUESTIONS = msgspec.msgpack.Decoder(Question, dec_hook=decode_span)
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=encode_span)
 

@@ -18,6 +18,7 @@ from gatepost.keeper.files import HistorySettings
 from gatepost.keeper.frames import frame
 from gatepost.pipeline.previews import AskCancel, AskPreview, PreviewState
 from gatepost.pipeline.recall import Answer, AskForget, AskWhy, Counts, Past, RecallError
+from gatepost.pipeline.reports import AskReport, Tally
 
 PATIENCE = 20.0
 """Seconds for an answer; forgetting rewrites files, and has ten times as long."""
@@ -109,7 +110,7 @@ class KeeperLink:
         if told.state == "running" and asyncio.get_running_loop().time() > self._preview_asked + ALONE:
             self.cancel_preview(told.number)
 
-    async def _ask(self, asked: AskWhy | AskForget, patience: float) -> Answer:
+    async def _ask(self, asked: AskWhy | AskForget | AskReport, patience: float) -> Answer:
         if self._writer is None:
             raise RecallError("the keeper is not running; it is being started, so ask again in a moment")
         self._number += 1
@@ -132,6 +133,10 @@ class KeeperLink:
     async def why(self, asked: AskWhy) -> Past:
         """What the history knows of a subject. Raises RecallError."""
         return (await self._ask(asked, PATIENCE)).past or Past()
+
+    async def report(self, asked: AskReport) -> Tally:
+        """What the history knows of a time. Raises RecallError."""
+        return (await self._ask(asked, PATIENCE)).tally or Tally()
 
     async def forget(self, asked: AskForget) -> int:
         """Takes a subject out of it; how many rows and lines went. Raises RecallError."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from gatepost.core.facts import kind_name
 from gatepost.pipeline.previews import AskPreview, PreviewState
+from gatepost.pipeline.reports import AskReport, Tally
 
 
 class RecallError(Exception):
@@ -134,6 +135,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     number: int = 0
     counts: Counts | None = None
     past: Past | None = None
+    tally: Tally | None = None
     preview: PreviewState | None = None
     """How far a preview is; it has a number of its own."""
     forgotten: int = 0
@@ -146,6 +148,9 @@ class Recall(Protocol):
 
     async def why(self, asked: AskWhy) -> Past:
         """What the history knows of a subject."""
+
+    async def report(self, asked: AskReport) -> Tally:
+        """What the history knows of a time."""
 
     async def forget(self, asked: AskForget) -> int:
         """Takes a subject out of it; how many rows and lines went."""

@@ -25,6 +25,7 @@ from gatepost.core.subjects import Client, account
 from gatepost.pipeline.messengers import ChannelState
 from gatepost.pipeline.previews import AskPreview, PreviewState
 from gatepost.pipeline.recall import AskForget, AskWhy, Counts, Event, Group, Past, RecallError, Told
+from gatepost.pipeline.reports import AskReport, Counted, GapDay, Tally
 from gatepost.stores.contract import Audit, Batch
 from tests.admin.consoles import Answer, Served, served
 from tests.admin.desks import ADMIN, ATTACKER
@@ -77,6 +78,7 @@ class Remembers:
     """A keeper in whose history everything is hostile."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         event = Event(place=1, at=1, kind="auth_failed", protocol=text, service=text, client=ATTACKER, account=text, detail={text: text}, line=text)
         plain = Event(place=1, at=1, kind=text, detail={"rule": text, "reason": text}, account=text)
         group = Group(kind=text, protocol=text, reason=text, evidence_only=True, count=1, first=1, last=1)
@@ -88,6 +90,12 @@ class Remembers:
     async def why(self, asked: AskWhy) -> Past:
         """All of it."""
         return self.past
+
+    async def report(self, asked: AskReport) -> Tally:
+        """All of it."""
+        row = Counted(key=self.text, decisions=2, watched=1, subjects=1)
+        gap = GapDay(day=self.text, missing=1)
+        return Tally(begins=1, total=row, rows=[row], groups=1, gaps=[gap])
 
     async def forget(self, asked: AskForget) -> int:
         """Nothing."""
@@ -163,6 +171,8 @@ PAGES = {
     "audit line": "/audit/1",
     "account": "/account",
     "people": "/people",
+    **{f"report by {each}": f"/report?days=3&by={each}" for each in ("day", "rule", "country", "network", "account", "protocol")},
+    "report found": "/report?days={text}&by={text}",
     "nothing": "/{text}",
 }
 FORMS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -210,7 +220,7 @@ def test_it_is_text_on_every_page(poisoned: tuple[Served, str, str], name: str) 
     assert found.status in (200, 404)
     assert "a=b" not in str(found.headers)
     reader = _check(found.text)
-    if name in ("now", "why", "access", "alerts", "audit all"):
+    if name in ("now", "why", "access", "alerts", "audit all") or name.startswith("report by"):
         assert MARK in "".join(reader.text), "it is not even shown"
 
 

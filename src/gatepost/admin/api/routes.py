@@ -15,6 +15,7 @@ from gatepost.admin.actions.finding import Finding
 from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.neighbours import Neighbours, neighbours
 from gatepost.admin.actions.preview import AskRules, Begun, begin_preview, cancel_preview, preview
+from gatepost.admin.actions.report import FindReport, Report, report, report_csv
 from gatepost.admin.actions.status import Status, status
 from gatepost.admin.actions.top import Top, top
 from gatepost.admin.actions.why import Forgotten, Why, forget, why
@@ -208,6 +209,10 @@ ROUTES: tuple[Way, ...] = (
         said="sends a test message; whether it was taken, and why not", does=lambda ask: channels.test_channel(ask.desk, ask.name)),
     Way(method="GET", path="/api/v1/why", role="viewer", said="all that is known of a client, network or account", query=OfSubject, answer=Why,
         does=lambda ask: why(ask.desk, ask.query.subject)),
+    Way(method="GET", path="/api/v1/report", role="viewer", said="how many decisions rules made, by day, rule, country and so on", query=FindReport,
+        answer=Report, does=lambda ask: report(ask.desk, ask.query)),
+    Way(method="GET", path="/api/v1/report/export", role="viewer", said="the same as CSV", query=FindReport, answer=CSV,
+        does=lambda ask: report_csv(ask.desk, ask.query)),
     Way(method="DELETE", path="/api/v1/history", role="administrator", said="forgets a client, network or account", query=OfSubject,
         answer=Forgotten, does=lambda ask: forget(ask.desk, ask.who, ask.query.subject)),
     Way(method="GET", path="/api/v1/audit", role="viewer", said="who did what, the newest first, a page of it", query=trail.FindLines,

@@ -22,7 +22,7 @@ from gatepost.admin.accounts import Accounts, Role, csrf_of
 from gatepost.admin.api import server
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.faults import TooLargeError, UnauthorizedError
-from gatepost.admin.pages import access, account, alerts, audit, blocks, country, door, now, people, preview, rules, why
+from gatepost.admin.pages import access, account, alerts, audit, blocks, country, door, now, people, preview, report, rules, why
 from gatepost.admin.pages.look import STATIC, environment
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.admin.pages.shield import LOOPBACK, Shield
@@ -56,6 +56,8 @@ VIEWS: tuple[tuple[str, View, Role], ...] = (
     ("/access/export", access.export, "viewer"),
     ("/access/country", country.show, "viewer"),
     ("/alerts", alerts.show, "viewer"),
+    ("/report", report.show, "viewer"),
+    ("/report/export", report.export, "viewer"),
     ("/audit", audit.show, "viewer"),
     ("/audit/{number}", audit.show_one, "viewer"),
     ("/account", account.show, "viewer"),
