@@ -114,7 +114,7 @@ def test_every_kind_of_fact_but_the_engines_own_can_be_reported(kind: str) -> No
         ("00:00:00 >> held smtp 192.0.2.7", "kind: 'held' is none; one of connected"),
         ("00:00:00 >> connected ftp 192.0.2.7", "protocol: 'ftp' is none; one of smtp"),
         ("00:00:00 >> connected smtp mail.example", "'mail.example' does not appear to be an IPv4 or IPv6 address"),
-        ("00:00:00 >> connected smtp 192.0.2.7 account=x", "account: connected has no such field; one of evidence_only, host, service"),
+        ("00:00:00 >> connected smtp 192.0.2.7 account=x", "account: connected has no such field; one of evidence_only, host, open, service"),
         ("00:00:00 >> connected smtp 192.0.2.7 client=x", "client: connected has no such field"),
         ("00:00:00 >> connected smtp 192.0.2.7 at=5", "at: connected has no such field"),
         ("00:00:00 >> auth_failed smtp 192.0.2.7 weight=many", "weight: 'many' is not allowed; a whole number"),

@@ -19,6 +19,8 @@ from tests.admin.serving import Answer, Served, served
 
 BODIES: dict[str, Any] = {
     "POST /api/v1/blocks": {"prefix": "203.0.113.44", "for": "1d"},
+    "POST /api/v1/blocks/prolong": {"subjects": ["203.0.113.8"], "for": "1d"},
+    "POST /api/v1/blocks/permanent": {"subjects": ["203.0.113.8"]},
     "POST /api/v1/unblock": {"subject": ATTACKER},
     "POST /api/v1/access": {"verb": "deny", "prefix": "203.0.113.45"},
     "POST /api/v1/access/import": b"203.0.113.46",
@@ -33,6 +35,7 @@ QUERIES = {
     "DELETE /api/v1/access": "?prefix=203.0.113.9",
     "POST /api/v1/access/import": "?list=deny",
     "POST /api/v1/blocks/import": "?for=1d",
+    "GET /api/v1/blocks/neighbours": "?prefix=203.0.113.0/24",
     "GET /api/v1/access/check": "?client=203.0.113.7",
     "GET /api/v1/why": "?subject=203.0.113.7",
 }
@@ -83,6 +86,7 @@ def test_what_is_well_asked_is_answered(api: Served, document: Document, way: Wa
         fresh.made.desk.channels = lambda: [ChannelState(name="dos", kind="mail", to="root")]
         fresh.made.desk.test_channel = _taken
         fresh.ask("POST", "/api/v1/access", {"verb": "deny", "prefix": "203.0.113.9"})
+        fresh.ask("POST", "/api/v1/blocks", {"prefix": "203.0.113.8", "for": "1h"})
         name = f"{way.method} {_path(way)}"
         answer = fresh.ask(way.method, _path(way) + QUERIES.get(name, ""), BODIES.get(name, b"" if isinstance(way.body, Plain) else {}))
         _check(document, way, answer)

@@ -5,6 +5,7 @@ be there that the templates do not have.
 """
 
 import csv
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -267,6 +268,9 @@ def _check_whatever(found: Answer) -> None:
         cells = [cell for row in csv.reader(found.text.splitlines(keepends=True)) for cell in row]
         assert cells
         assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    elif kind == "application/json":
+        assert json.loads(found.text)
+        assert found.headers["x-content-type-options"] == "nosniff"
     else:
         assert file == "toml", f"the sweep does not know {kind} as {file!r}"
         assert tomllib.loads(found.text)
