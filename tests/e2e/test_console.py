@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(browsing.lacking()), 
 PASSWORD = "two gates and a post"
 ATTACKER = "203.0.113.7"
 FILLED = {"/why": f"?subject={ATTACKER}", "/blocks/network": "?prefix=203.0.113.0/24", "/access": "?client=192.0.2.1"}
-NAMES = {"/rules/{name}": "/rules/dos", "/presets/{preset}": "/presets/strict"}
-NO_PAGES = ("stream", "export")
+NAMES = {"/rules/{name}": "/rules/dos", "/presets/{preset}": "/presets/strict", "/audit/{number}": "/audit/1"}
+NO_PAGES = ("stream", "export", "state")
 PAGES = [NAMES.get(path, path) + FILLED.get(path, "") for path, _, _ in VIEWS if path.rpartition("/")[2] not in NO_PAGES] + ["/nothing"]
 """Every page that there is."""
 
