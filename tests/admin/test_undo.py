@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.admin.actions import access, blocks, lists, migrate, rules
+from gatepost.admin.actions import access, blocks, lasting, lists, migrate, rules
 from gatepost.admin.actions.trail import FindLines, find_line, find_lines
 from gatepost.admin.actions.undo import show_line, undo
 from gatepost.admin.desk import Desk, Who, audit_line
@@ -120,6 +120,33 @@ def test_a_rules_hold_comes_back_as_one_by_hand(made: Bench) -> None:
     _undo(made)
     assert [(each.rule, each.reason, each.until) for each in made.guard.standing.holds(made.at)] == [("", "dos: 50 in 5m", until)]
     assert not made.lets_in()
+
+
+def test_a_prolonged_block_ends_when_it_would_have_and_again_later(made: Bench) -> None:
+    made.connect()
+    do(blocks.add_block(made.desk, ADMIN, HELD))
+    ends = [each.until for each in made.guard.standing.holds(made.at)]
+    asked = lasting.Prolong(subjects=(ATTACKER,), prolong_by=Span(HOUR))
+    do(lasting.prolong(made.desk, ADMIN, asked))
+    longer = _state(made)
+    made.at += SECOND
+    assert "would have ended before" in _undo(made)
+    assert sorted(each.until for each in made.guard.standing.holds(made.at)) == sorted(ends)
+    made.at += SECOND
+    _undo(made)
+    assert _state(made) == longer
+    do(lasting.prolong(made.desk, ADMIN, asked))
+    with pytest.raises(ConflictError, match="does not stand as it left it"):
+        _undo(made, _newest(made) - 1)
+
+
+def test_a_prolonged_block_that_would_be_over_ends(made: Bench) -> None:
+    do(blocks.add_block(made.desk, ADMIN, HELD))
+    do(lasting.prolong(made.desk, ADMIN, lasting.Prolong(subjects=(ATTACKER,), prolong_by=Span(HOUR))))
+    made.at += DAY
+    assert not made.lets_in()
+    assert "ends now" in _undo(made)
+    assert made.lets_in()
 
 
 def test_a_pause_that_was_ended_goes_on_until_its_end(made: Bench) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gatepost.admin.accounts import Role, at_least
 from gatepost.admin.actions.access import list_entries
@@ -20,7 +20,7 @@ from gatepost.admin.desk import Desk, Harm, Who, audit_line
 from gatepost.admin.faults import ConflictError, ForbiddenError
 from gatepost.core.access import Entry, check_entries
 from gatepost.core.countries import CountryPolicy
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Hold, Lift, Pause
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Hold, Lift, Pause, Retime
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import Rule, check_rules, sentence
@@ -255,6 +255,32 @@ def _undo_hold(desk: Desk, who: Who, line: TrailLine) -> Undo:
     )
 
 
+class Moved(Struct, frozen=True):
+    """How much later blocks were to end, or earlier."""
+
+    by: Span = field(name="for")
+
+
+def _undo_prolong(desk: Desk, who: Who, line: TrailLine) -> Undo:
+    subject, now = subject_of(desk, line.subject), desk.now()
+    (moved,) = _rows(line.after, Moved)
+    longer = line.action == "blocks.prolong"
+    by = moved.by.us if longer else -moved.by.us
+    ends = {(each.rule, each.until + by): each.until for each in _rows(line.before, Block)}
+    held = {(each.rule, each.until): each for each in desk.guard.standing.about(name_of(subject), now)}
+    if not ends.keys() <= held.keys():
+        raise _ChangedSince(f"the block of {subject.text} does not stand as it left it", _holds(subject))
+    last = max(ends.values())
+    return Undo(
+        said=f"the block of {subject.text} " + ("ends when it would have ended before" if last > now else "ends now, for it would be over"),
+        role="operator",
+        deeds=tuple(Retime(now, subject, held[key].number, until) for key, until in ends.items()),
+        action="blocks.shorten" if longer else "blocks.prolong",
+        before=[block_of(held[key]) for key in ends],
+        after=moved,
+    )
+
+
 def _undo_unblock(desk: Desk, who: Who, line: TrailLine) -> Undo:
     subject, now = subject_of(desk, line.subject), desk.now()
     stands = [each for each in _rows(line.before, Block) if each.until > now and not each.watched]
@@ -341,6 +367,8 @@ _PLANS: dict[str, Callable[[Desk, Who, TrailLine], Undo]] = {
     "import.rules": _undo_rules,
     "access.": _undo_access,
     "import.access": _undo_access,
+    "blocks.prolong": _undo_prolong,
+    "blocks.shorten": _undo_prolong,
     "blocks.": _undo_hold,
     "unblock": _undo_unblock,
     "pause": _undo_pause,
