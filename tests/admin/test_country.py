@@ -186,7 +186,8 @@ class TestUnenforced:
         ],
     )
     def test_who_asks_about_log_ins(self, countries: Bench, names: list[str], missing: str) -> None:
-        countries.sources = [Source(name=name, reading=True) for name in names]
+        gates: dict[str, Protocol] = {"gateway:imap": "imap", "gateway:imaps": "imap", "gateway:pop3s": "pop3", "gateway:submission": "smtp"}
+        countries.sources = [Source(name=name, reading=True, tells_open=gates.get(name, "")) for name in names]
         adopt(countries, "DE")
         problems = [each for each in status(countries.desk).problems if each.startswith("country: ")]
         assert [each.partition("unenforced on ")[2].partition(":")[0] for each in problems] == ([missing] if missing else [])

@@ -124,7 +124,8 @@ class ImapTap(LoginTap):
         elif self._verb == b"AUTHENTICATE":
             self._authenticate(words[2] if len(words) > 2 else b"")
         elif self._verb == b"STARTTLS" and self._starttls != "pass":
-            self._tls()
+            self._encrypt(self._tag + b" OK Begin TLS negotiation now\r\n", self._tag + BAD)
+            self._command = []
         elif self._verb == b"ID" and any(name in part.lower() for part in self._command for name in FORGED):
             self._answer(BAD)
         else:
@@ -142,15 +143,6 @@ class ImapTap(LoginTap):
         self._script = deque(joined)
         self.to_server.append(self._script.popleft())
         self._mode = "wait"
-
-    def _tls(self) -> None:
-        if self._starttls != "terminate" or self.secure:
-            self._answer(BAD)
-        elif self._in:
-            self.injected()
-        else:
-            self._answer(b" OK Begin TLS negotiation now\r\n")
-            self.upgrade = True
 
     # --- log-ins
 
@@ -259,18 +251,8 @@ class ImapTap(LoginTap):
             self.open = self.blind = True
 
     def _logged_in(self, status: bytes, rest: bytes) -> None:
-        sasl, self._sasl = self._sasl, None
-        if sasl is None:
-            return
-        if status == b"OK":
-            self.account = sasl.account or "?"
-            self.ear.logged_in(sasl.account, sasl.mechanism)
-            self.open = True
-            return
         code = _CODE.match(rest)
-        if status != b"NO" or not self._asked or (code and text_of(code[1]).upper() in NO_GUESS):
-            return
-        if not self.ear.login_failed(sasl.account, sasl.mechanism, self._secret):
+        if not self._over(status == b"OK", status == b"NO" and not (code and text_of(code[1]).upper() in NO_GUESS)):
             self.to_client.append(self.farewell("Too many failures"))
             self.end("too many failed log-ins")
 

@@ -65,7 +65,7 @@ class Pop3Tap(LoginTap):
         elif self._verb in FORGED:
             self.to_client.append(NOT_HERE)
         elif self._verb == b"STLS" and self._starttls != "pass":
-            self._tls()
+            self._encrypt(b"+OK Begin TLS negotiation now\r\n", NOT_HERE)
         elif self._verb in (b"USER", b"PASS", b"APOP", b"AUTH") and self._logins_need_tls and not self.secure:
             self.to_client.append(NEEDS_TLS)
         elif self._verb == b"AUTH" and rest:
@@ -80,15 +80,6 @@ class Pop3Tap(LoginTap):
     def _go(self, line: bytes) -> None:
         self.to_server.append(line)
         self._mode = "wait"
-
-    def _tls(self) -> None:
-        if self._starttls != "terminate" or self.secure:
-            self.to_client.append(NOT_HERE)
-        elif self._in:
-            self.injected()
-        else:
-            self.to_client.append(b"+OK Begin TLS negotiation now\r\n")
-            self.upgrade = True
 
     # --- log-ins
 
@@ -173,14 +164,7 @@ class Pop3Tap(LoginTap):
             self.open = self.blind = True
 
     def _logged_in(self, well: bool, line: bytes) -> None:
-        sasl, self._sasl = self._sasl, None
-        if sasl is None:
-            return
-        if well:
-            self.account = sasl.account or "?"
-            self.ear.logged_in(sasl.account, sasl.mechanism)
-            self.open = True
-        elif self._asked and not line[5:].upper().startswith(NO_GUESS) and not self.ear.login_failed(sasl.account, sasl.mechanism, self._secret):
+        if not self._over(well, not line[5:].upper().startswith(NO_GUESS)):
             self.end("too many failed log-ins")
 
     def _listed(self, line: bytes) -> None:

@@ -89,6 +89,18 @@ class LoginTap(Tap):
         sasl.secret = b""
         return self.ear.login(sasl.account, sasl.mechanism)
 
+    def _over(self, well: bool, guessed: bool) -> bool:
+        """The exchange is over. From a log-in on all bytes pass; a failed guess is told. Returns whether the session may go on."""
+        sasl, self._sasl = self._sasl, None
+        if sasl is None:
+            return True
+        if well:
+            self.account = sasl.account or "?"
+            self.ear.logged_in(sasl.account, sasl.mechanism)
+            self.open = True
+            return True
+        return not (guessed and self._asked) or self.ear.login_failed(sasl.account, sasl.mechanism, self._secret)
+
 
 def decoded(response: bytes) -> bytes:
     """What a response in base64 says; ``=`` stands for an empty one (RFC 4954, 4), and so does what is no base64."""

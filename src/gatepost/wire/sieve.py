@@ -127,22 +127,13 @@ class SieveTap(LoginTap):
         elif not verb or verb == b"XCLIENT" or len(parts) > 1:
             self.to_client.append(BAD)
         elif verb == b"STARTTLS" and self._starttls != "pass":
-            self._tls()
+            self._encrypt(b'OK "Begin TLS negotiation now"\r\n', BAD)
         else:
             self._go(verb, command)
 
     def _go(self, verb: bytes, command: bytes) -> None:
         self._verb, self._mode = verb, "wait"
         self.to_server.append(command)
-
-    def _tls(self) -> None:
-        if self._starttls != "terminate" or self.secure:
-            self.to_client.append(BAD)
-        elif self._in:
-            self.injected()
-        else:
-            self.to_client.append(b'OK "Begin TLS negotiation now"\r\n')
-            self.upgrade = True
 
     # --- log-ins
 
@@ -236,14 +227,7 @@ class SieveTap(LoginTap):
             self.open = self.blind = True
 
     def _logged_in(self, status: bytes, code: bytes) -> None:
-        sasl, self._sasl = self._sasl, None
-        if sasl is None:
-            return
-        if status == b"OK":
-            self.account = sasl.account or "?"
-            self.ear.logged_in(sasl.account, sasl.mechanism)
-            self.open = True
-        elif status == b"NO" and self._asked and code not in NO_GUESS and not self.ear.login_failed(sasl.account, sasl.mechanism, self._secret):
+        if not self._over(status == b"OK", status == b"NO" and code not in NO_GUESS):
             self.to_client.append(self.farewell("Too many failures"))
             self.end("too many failed log-ins")
 

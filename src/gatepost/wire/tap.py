@@ -184,6 +184,16 @@ class Tap(ABC):
         """TLS has begun with the client."""
         self.upgrade, self.secure = False, True
 
+    def _encrypt(self, yes: bytes, no: bytes) -> None:
+        """The client asks for TLS: answers with yes, and has it begun, or with no."""
+        if self._starttls != "terminate" or self.secure:
+            self.to_client.append(no)
+        elif self._in:
+            self.injected()
+        else:
+            self.to_client.append(yes)
+            self.upgrade = True
+
     def injected(self) -> None:
         """Bytes came in clear text behind STARTTLS: an attack on whoever believes that they came encrypted (RFC 3207, 6; RFC 3501, 11.1)."""
         self.ear.abused("pipelining")

@@ -34,17 +34,6 @@ ASKED: dict[str, tuple[Protocol, ...]] = {
     "milter": ("smtp",),
 }
 """By kind of inlet, on which protocols it is asked about log-ins."""
-GATEWAYS: dict[str, Protocol] = {
-    "smtp": "smtp",
-    "submission": "smtp",
-    "submissions": "smtp",
-    "imap": "imap",
-    "imaps": "imap",
-    "pop3": "pop3",
-    "pop3s": "pop3",
-    "sieve": "sieve",
-}
-"""By the service of a gateway, the protocol on which it asks."""
 MAIL: tuple[Protocol, ...] = ("smtp", "imap", "pop3")
 MOST_NAMED = 8
 SLICE = 500
@@ -231,9 +220,8 @@ def unenforced(desk: Desk, policy: CountryPolicy) -> list[Protocol]:
     """The protocols of a policy on which no inlet is asked about log-ins: of smtp, imap, pop3, and of those on which somebody logs in."""
     asked: set[str] = set()
     for source in desk.sources():
-        kind, _, service = source.name.partition(":")
-        asked.update(ASKED.get(kind, ()))
-        if kind == "gateway" and service in GATEWAYS:
-            asked.add(GATEWAYS[service])
+        asked.update(ASKED.get(source.name.partition(":")[0], ()))
+        if source.tells_open:  # a gateway: it asks before each log-in
+            asked.add(source.tells_open)
     seen = {protocol for (kind, protocol) in desk.guard.stats.facts if kind in (AuthFailed, AuthSucceeded)}
     return [protocol for protocol in policy.on if protocol not in asked and (protocol in MAIL or protocol in seen)]
