@@ -20,7 +20,7 @@ def console() -> Iterator[Served]:
     with served() as found:
         found.made.guard.place = lambda client: "NL" if client.startswith("203.0.113.") else "unknown"
         found.made.desk.country_data = lambda: "/usr/share/GeoIP/test.mmdb"
-        found.made.sources = [Source(name="gateway:imaps", reading=True)]
+        found.made.sources = [Source(name="gateway:imaps", reading=True, tells_open="imap")]
         found.made._report(
             [AuthSucceeded(found.made.now(), "mx", "imap", "", Client("203.0.113.7"), account=f"{name}@example.org") for name in ("anna", "bob")]
         )
