@@ -7,6 +7,8 @@ Limits: years and months have no fixed length and are refused; the longest span 
 import re
 from typing import Any
 
+from gatepost.core.texts import Text
+
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
@@ -86,7 +88,9 @@ def decode_span(kind: type, value: Any) -> Any:
 
 
 def encode_span(value: Any) -> Any:
-    """msgspec's hook the other way round."""
+    """msgspec's hook the other way round; a `Text` is written in English."""
     if isinstance(value, Span):
         return str(value)
+    if isinstance(value, Text):
+        return str.__str__(value)
     raise TypeError(f"{type(value).__name__} cannot be written")

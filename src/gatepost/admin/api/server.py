@@ -123,7 +123,7 @@ def _bad_input(wrong: BadInputError) -> Response:
 def _problem(code: int, detail: str, field: str = "") -> Response:
     """An error as RFC 9457 has it."""
     said = Problem(type="about:blank", title=HTTPStatus(code).phrase, status=code, detail=detail, field=field)
-    return Response(msgspec.json.encode(said), code, media_type="application/problem+json")
+    return Response(msgspec.json.encode(said, enc_hook=encode_span), code, media_type="application/problem+json")
 
 
 async def not_found(request: Request, wrong: Exception) -> Response:

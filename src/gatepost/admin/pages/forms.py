@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from gatepost.admin.pages.visit import Typed
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import Span, decode_span, encode_span
+from gatepost.core.texts import Text, say
 from gatepost.wire.explain import explain
 
 T = TypeVar("T", bound=Struct)
@@ -22,8 +23,8 @@ class Field(Struct, frozen=True, kw_only=True):
     """A field as a template shows it."""
 
     name: str
-    title: str
-    meaning: str
+    title: Text
+    meaning: Text
     kind: Literal["text", "number", "span", "choice", "boxes", "box"]
     value: Any = ""
     choices: tuple[str, ...] = ()
@@ -52,8 +53,8 @@ def _field(prefix: str, plain: Any, info: Any, hint: Any, value: Any) -> Field:
     default = None if plain.default is msgspec.NODEFAULT else plain.default
     return Field(
         name=prefix + plain.encode_name,
-        title=schema.get("title", plain.encode_name),
-        meaning=schema.get("description", ""),
+        title=say(schema.get("title", plain.encode_name)),
+        meaning=say(schema.get("description", "")),
         kind=_kind(bare),
         value=_plain(default if value is None else value),
         choices=choices,

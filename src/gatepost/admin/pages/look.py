@@ -1,20 +1,26 @@
 """How things look: the templates, and the words that they use.
 
 Job: an autoescaping Jinja environment with times, spans and subjects as people read them. Promise: whatever a log, a name or a note holds is text:
-escaped, and what would steer a terminal, a reader or the direction of writing is shown as its code. Limits: templates are our own files.
+escaped, and what would steer a terminal, a reader or the direction of writing is shown as its code. Limits: templates are our own files; every
+word in them that people read is a message of gettext's, ``_("...")`` or ``{% trans %}``.
 """
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
+from gettext import NullTranslations
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from gatepost.admin.pages.visit import link
+from gatepost.admin.tongues import ENGLISH, LOCALE, catalogue
 from gatepost.core.rules import PLURALS
 from gatepost.core.spans import SECOND
+from gatepost.core.texts import Text
 
 _UNSOUND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 TEMPLATES = resources.files("gatepost.admin") / "templates"
@@ -28,14 +34,6 @@ def sound(value: Any) -> Any:
     return _UNSOUND.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
 
 
-def moment(at: int) -> Markup:
-    """A time, in UTC."""
-    if not at:
-        return Markup("never")
-    when = datetime.fromtimestamp(at // SECOND, UTC)
-    return Markup('<time datetime="{}Z">{}</time>').format(when.strftime("%Y-%m-%dT%H:%M:%S"), when.strftime("%Y-%m-%d %H:%M:%S"))
-
-
 def span(us: int) -> str:
     """A length of time in its two largest units: ``4 m 12 s``."""
     left, parts = max(0, us) // SECOND, []
@@ -46,24 +44,55 @@ def span(us: int) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def ago(at: int, now: int) -> str:
-    """How long ago something was."""
-    return f"{span(now - at)} ago" if at else "never"
-
-
 def number(value: int) -> str:
     """A number with thin gaps between its thousands."""
     return f"{value:,}".replace(",", "\u202f")
 
 
-def words(text: str) -> str:
-    """``auth_failed`` as people say it."""
-    return text.replace("_", " ")
+class Speech:
+    """What templates say in a language: Jinja's newstyle gettext, and the filters that have words.
 
+    A message is markup, as templates are. Values in it are text: made sound, and escaped. A translation that does not fit its values is passed over.
+    """
 
-def many(kind: str) -> str:
-    """A kind of fact as something to be counted: ``failed log-ins``."""
-    return PLURALS.get(kind) or words(kind)
+    def __init__(self, messages: NullTranslations) -> None:
+        self._messages = messages
+        self._plain = lru_cache(4096)(lambda message: Markup(messages.gettext(message)) % {})  # noqa: S704  # a message of ours
+
+    def shown(self, value: Any) -> Any:
+        """Whatever a template prints: a `Text` in this language, and every text sound."""
+        return sound(value.told(self._messages.gettext, self._messages.ngettext) if type(value) is Text else value)
+
+    def gettext(self, message: str, **values: Any) -> Markup:
+        """A message, with its values."""
+        return self._filled(self._messages.gettext(message), message, values) if values else self._plain(message)
+
+    def ngettext(self, one: str, many: str, num: int, **values: Any) -> Markup:
+        """The form of a message that belongs to a number."""
+        return self._filled(self._messages.ngettext(one, many, num), one if num == 1 else many, {"num": num} | values)
+
+    def _filled(self, found: str, message: str, values: dict[str, Any]) -> Markup:
+        told = {name: self.shown(value) for name, value in values.items()}
+        try:
+            return Markup(found) % told  # noqa: S704  # a message of ours
+        except (LookupError, ValueError, TypeError):
+            return Markup(message) % told  # noqa: S704
+
+    def words(self, text: str) -> str:
+        """A word of rule files and commands as people say it: ``auth_failed`` is "auth failed"; unknown ones as they are."""
+        said = text.replace("_", " ")
+        return self._messages.gettext(said) if said else ""
+
+    def many(self, kind: str) -> str:
+        """A kind of fact as something to be counted: ``failed log-ins``."""
+        return self._messages.gettext(PLURALS[kind]) if kind in PLURALS else self.words(kind)
+
+    def moment(self, at: int) -> Markup:
+        """A time, in UTC."""
+        if not at:
+            return self.gettext("never")
+        when = datetime.fromtimestamp(at // SECOND, UTC)
+        return Markup('<time datetime="{}Z">{}</time>').format(when.strftime("%Y-%m-%dT%H:%M:%S"), when.strftime("%Y-%m-%d %H:%M:%S"))
 
 
 def _load(name: str) -> str | None:
@@ -71,10 +100,20 @@ def _load(name: str) -> str | None:
     return file.read_text("utf-8") if "/" not in name and file.is_file() else None
 
 
-def environment() -> Environment:
-    """The templates."""
-    made = Environment(loader=FunctionLoader(_load), autoescape=True, undefined=StrictUndefined, finalize=sound, trim_blocks=True, lstrip_blocks=True)
-    made.filters |= {"moment": moment, "span": span, "ago": ago, "number": number, "words": words, "many": many}
-    made.globals["link"] = link
+def environment(language: str = ENGLISH, folder: Path = LOCALE) -> Environment:
+    """The templates, in a language."""
+    speech = Speech(catalogue(language, folder))
+    made = Environment(
+        loader=FunctionLoader(_load),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=speech.shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.newstyle_gettext = True  # type: ignore[attr-defined]
+    made.globals |= {"_": speech.gettext, "gettext": speech.gettext, "ngettext": speech.ngettext, "link": link, "language": language}
+    made.filters |= {"moment": speech.moment, "span": span, "number": number, "words": speech.words, "many": speech.many}
     made.globals["m"] = made.get_template("_macros.html").module
     return made

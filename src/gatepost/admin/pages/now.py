@@ -16,6 +16,7 @@ from gatepost.admin.actions.top import top
 from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.pulse import HEIGHT, WIDTH, lines_of
 from gatepost.admin.pages.visit import Done, Visit
+from gatepost.admin.tongues import READS
 from gatepost.core.spans import Span
 
 EVERY = 2
@@ -26,12 +27,13 @@ PARTS = ("health", "figures", "rates", "newest", "near", "wiring")
 
 
 def _picture(visit: Visit, oldest: float = 0) -> dict[str, str]:
-    """Each part's HTML, made anew where it is older than so many seconds: all who look share it."""
-    made, parts = visit.site.picture
+    """Each part's HTML, made anew where it is older than so many seconds: all who read it in one language share it."""
+    language = READS.get()
+    made, parts = visit.site.pictures.get(language, (0.0, {}))
     if parts and asyncio.get_running_loop().time() - made < oldest:
         return parts
-    visit.site.picture = (asyncio.get_running_loop().time(), _make(visit))
-    return visit.site.picture[1]
+    visit.site.pictures[language] = (asyncio.get_running_loop().time(), _make(visit))
+    return visit.site.pictures[language][1]
 
 
 def _make(visit: Visit) -> dict[str, str]:

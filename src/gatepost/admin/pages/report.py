@@ -7,6 +7,7 @@ address names period and grouping. Limits: actions/ does the work.
 from typing import get_args
 
 import msgspec
+from msgspec import Struct
 from starlette.responses import Response
 
 from gatepost.admin.actions.report import FindReport, Report, csv_of, day_of
@@ -14,21 +15,33 @@ from gatepost.admin.actions.report import report as ask
 from gatepost.admin.pages import bars
 from gatepost.admin.pages.visit import Visit, link
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import Text, say
 from gatepost.pipeline.reports import MOST_ROWS, TIMES, By
 from gatepost.wire.explain import explain
 
 PERIODS = (1, 7, 14, 31, 92, 366)
 """Days that are offered."""
 ROWS = 100
-NAMES: dict[By, tuple[str, str]] = {
-    "day": ("day", "days"),
-    "week": ("week", "weeks"),
-    "month": ("month", "months"),
-    "rule": ("rule", "rules"),
-    "protocol": ("protocol", "protocols"),
-    "country": ("country", "countries"),
-    "network": ("network", "networks"),
-    "account": ("account", "accounts"),
+
+
+class Names(Struct, frozen=True):
+    """How a grouping is called: over its figures, over its column, and one or many of what it counts by."""
+
+    title: Text
+    head: Text
+    one: Text
+    many: Text
+
+
+NAMES: dict[By, Names] = {
+    "day": Names(say("Decisions by day"), say("Day"), say("day"), say("days")),
+    "week": Names(say("Decisions by week"), say("Week"), say("week"), say("weeks")),
+    "month": Names(say("Decisions by month"), say("Month"), say("month"), say("months")),
+    "rule": Names(say("Decisions by rule"), say("Rule"), say("rule"), say("rules")),
+    "protocol": Names(say("Decisions by protocol"), say("Protocol"), say("protocol"), say("protocols")),
+    "country": Names(say("Decisions by country"), say("Country"), say("country"), say("countries")),
+    "network": Names(say("Decisions by network"), say("Network"), say("network"), say("networks")),
+    "account": Names(say("Decisions by account"), say("Account"), say("account"), say("accounts")),
 }
 
 

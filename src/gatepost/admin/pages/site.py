@@ -11,12 +11,14 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from jinja2 import Environment
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.admin.accounts import Accounts, Role, csrf_of
 from gatepost.admin.api import server
@@ -28,6 +30,7 @@ from gatepost.admin.pages.pulse import Pulse
 from gatepost.admin.pages.shield import LOOPBACK, Shield
 from gatepost.admin.pages.visit import Deed, Done, Kept, Typed, View, Visit, link
 from gatepost.admin.settings import ConsoleSettings
+from gatepost.admin.tongues import LOCALE, READS, choose, languages
 from gatepost.core.faults import BadInputError
 
 COOKIE = "gatepost"
@@ -110,10 +113,13 @@ class Site:
         self.accounts = accounts
         self.pulse = Pulse(desk)
         self.streams = 0
-        self.picture: tuple[float, dict[str, str]] = (0.0, {})
+        self.pictures: dict[str, tuple[float, dict[str, str]]] = {}
         self.previews: dict[int, Kept] = {}
         self._settings = settings
-        self._templates = environment()
+        self.locale = LOCALE
+        """Where translations are."""
+        self._templates: dict[str, Environment] = {}
+        """By language, once somebody read it."""
         self._said: dict[str, str] = {}
         """By a session's secret, what its next page says."""
 
@@ -132,7 +138,17 @@ class Site:
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: self._not_found, Exception: self._our_fault})
         app.router.redirect_slashes = False
-        return Shield(app, (*self._settings.names, str(self._settings.address[0])), self._settings.tls)
+        return Shield(self._in_a_language(app), (*self._settings.names, str(self._settings.address[0])), self._settings.tls)
+
+    def _in_a_language(self, app: ASGIApp) -> ASGIApp:
+        """Has each request answered in the language that the settings name, or its browser likes best."""
+        there, fixed = languages(self.locale), self._settings.language
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            READS.set(fixed or choose(Headers(scope=scope).get("accept-language", ""), there))
+            await app(scope, receive, send)
+
+        return answer
 
     # --- who asks
 
@@ -227,7 +243,10 @@ class Site:
             "now": self.desk.now(),
             "country": self.desk.country,
         }
-        return self._templates.get_template(template).render(about | values)
+        language = READS.get()
+        if language not in self._templates:
+            self._templates[language] = environment(language, self.locale)
+        return self._templates[language].get_template(template).render(about | values)
 
     # --- the door
 

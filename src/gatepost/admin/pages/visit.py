@@ -18,6 +18,7 @@ from gatepost.admin.desk import Desk, Who
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import Client
+from gatepost.core.texts import without
 from gatepost.pipeline.previews import Preview
 
 Typed = Mapping[str, Sequence[str]]
@@ -45,8 +46,8 @@ class House(Protocol):
     pulse: Pulse
     streams: int
     """How many are open."""
-    picture: tuple[float, dict[str, str]]
-    """What they show, and when it was made, by the loop's clock."""
+    pictures: dict[str, tuple[float, dict[str, str]]]
+    """What they show in each language, and when it was made, by the loop's clock."""
     previews: dict[int, Kept]
     """The newest ones that were begun here, by their numbers."""
 
@@ -101,7 +102,7 @@ class Visit:
         """Has a page show what was wrong, at its field where the form has it."""
         name, colon, said = wrong.said.partition(": ")
         first = next((each for each in name.split(", ") if each in fields), "") if colon else ""
-        self.wrong[first] = (said if first else str(wrong)) or str(wrong)
+        self.wrong[first] = without(wrong.said, name + colon) if first and said else str(wrong)
 
 
 class Done(Struct, frozen=True, kw_only=True):

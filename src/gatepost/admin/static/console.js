@@ -1,4 +1,5 @@
 // The console's script. Every page works without it: it keeps the first page fresh, counts time left down, ticks all rows, and reads a file into a form.
+// Its few words stand in the page, in the page's language.
 "use strict";
 
 const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
@@ -11,7 +12,7 @@ function span(seconds) {
     left -= count * size;
     if (count) parts.push(`${count} ${name}`);
   }
-  return parts.slice(0, 2).join(" ") || "over";
+  return parts.slice(0, 2).join(" ") || document.body.dataset.over;
 }
 
 function countDown() {
@@ -23,7 +24,7 @@ function countDown() {
 }
 
 function localTimes(root) {
-  for (const each of root.querySelectorAll("time[datetime]")) each.title = `${new Date(each.dateTime).toLocaleString()} where you are`;
+  for (const each of root.querySelectorAll("time[datetime]")) each.title = document.body.dataset.local.replace("{time}", new Date(each.dateTime).toLocaleString());
 }
 
 // A part is replaced where its text changed, and never under somebody's keyboard or selection.
