@@ -21,6 +21,7 @@ from gatepost.admin.throttle import Throttle
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY, HOUR, MINUTE
 from gatepost.core.subjects import Client
+from gatepost.core.texts import say, say_many
 from gatepost.stores.contract import Audit, Record, Store, StoreError
 
 Role = Literal["viewer", "operator", "administrator"]
@@ -164,7 +165,7 @@ class Accounts:
                 await asyncio.to_thread(self._store.keep, records, list(audit))
             except StoreError as wrong:
                 if must:
-                    raise BadInputError(f"it could not be kept: {wrong}") from None
+                    raise BadInputError(say("it could not be kept: {wrong}", wrong=str(wrong))) from None
             for kind, key, value in changed:
                 kept: dict[str, Struct] = getattr(self, f"{kind}s")
                 kept.pop(key, None)
@@ -196,7 +197,7 @@ class Accounts:
         now = self._now()
         old = [("invitation", key, None) for key, each in self.invitations.items() if each.until <= now or (each.name == name and each.role == role)]
         if len(self.invitations) - len(old) >= MOST:
-            raise BadInputError(f"name: there are {MOST} invitations already")
+            raise BadInputError(say("name: there are {most} invitations already", most=MOST))
         secret = secrets.token_urlsafe(32)
         made = Invitation(name=name, role=role, until=now + INVITED)
         await self._keep([*old, ("invitation", _key(secret), made)], self._audit(who, "console.invite", name or role))
@@ -215,13 +216,13 @@ class Accounts:
     async def _accept(self, secret: str, name: str, password: str, client: str) -> User:
         found = self.invitation(secret)
         if found is None:
-            raise UnknownError("key: this link was used or is too old; ask for another (gatepost console link)")
+            raise UnknownError(say("key: this link was used or is too old; ask for another (gatepost console link)"))
         name = found.name or _name(name)
         check_password(password, name)
         if not found.name and name in self.users:
-            raise BadInputError(f"name: there is a user {name} already; take another name")
+            raise BadInputError(say("name: there is a user {name} already; take another name", name=name))
         if len(self.users) >= MOST:
-            raise BadInputError(f"name: there are {MOST} users already")
+            raise BadInputError(say("name: there are {most} users already", most=MOST))
         kept = await self.passwords.hash(password)
         before = self.users.get(name)
         user = User(name=name, role=before.role if before else found.role, password=kept, created=before.created if before else self._now())
@@ -246,13 +247,13 @@ class Accounts:
 
     def _user(self, name: str) -> User:
         if name not in self.users:
-            raise UnknownError(f"name: there is no user {name!r}")
+            raise UnknownError(say("name: there is no user {name!r}", name=name))
         return self.users[name]
 
     def _check_last(self, user: User, role: Role | None) -> None:
         others = [each for each in self.users.values() if each.role == "administrator" and each.name != user.name]
         if user.role == "administrator" and role != "administrator" and not others:
-            raise BadInputError(f"name: {user.name} is the only administrator; make another one first")
+            raise BadInputError(say("name: {name} is the only administrator; make another one first", name=user.name))
 
     # --- logging in
 
@@ -260,7 +261,7 @@ class Accounts:
         """Checks a password, and the code of a second factor where there is one, and opens a session; returns its secret. Raises LogInError."""
         name = name.strip().lower()[:255]
         if self._waiting >= QUEUE:
-            raise LogInError("Too many log-ins at once. Try again in a moment.")
+            raise LogInError(say("Too many log-ins at once. Try again in a moment."))
         self._waiting += 1
         try:
             async with self._log_ins:  # one by one: what came before is counted before the next is looked at
@@ -273,14 +274,16 @@ class Accounts:
         seconds = self.throttle.wait(client, name)
         if seconds:
             minutes = -(-seconds // 60)
-            raise LogInError(f"Too many failed log-ins. Try again in {minutes} minute{'s' if minutes > 1 else ''}.")
+            raise LogInError(
+                say_many("Too many failed log-ins. Try again in {count} minute.", "Too many failed log-ins. Try again in {count} minutes.", minutes)
+            )
         user = self.users.get(name)
         right = await self.passwords.verify(user.password if user else "", password)
         step = step_of(user.second, code, self._now(), user.step) if user and user.second else -1
         if not (user and right and step):
             if self.throttle.failed(client, name):
                 await self._keep([], self._audit(Who("gatepost"), "console.throttled", client), must=False)
-            raise LogInError("Name, password or code is wrong.")
+            raise LogInError(say("Name, password or code is wrong."))
         if step > 0:
             await self._keep([("user", name, structs.replace(user, step=step))], must=False)
         self.throttle.succeeded(client, name)
@@ -339,10 +342,10 @@ class Accounts:
     async def _check_own(self, who: Who, password: str, client: Client) -> None:
         async with self._log_ins:
             if self.throttle.wait(client, who.name):
-                raise BadInputError("old: too many wrong passwords; try again later")
+                raise BadInputError(say("old: too many wrong passwords; try again later"))
             if not await self.passwords.verify(self._user(who.name).password, password):
                 self.throttle.failed(client, who.name)
-                raise BadInputError("old: is not your password")
+                raise BadInputError(say("old: is not your password"))
 
     # --- the second factor
 
@@ -359,7 +362,7 @@ class Accounts:
         secret = self._pending.get(who.name)
         step = step_of(secret, code, self._now()) if secret else 0
         if not secret or not step:
-            raise BadInputError("code: is not the code of now; look at the clock of both devices, and type the next one")
+            raise BadInputError(say("code: is not the code of now; look at the clock of both devices, and type the next one"))
         changed = structs.replace(self._user(who.name), second=secret, step=step)
         await self._keep([("user", who.name, changed)], self._audit(who, "console.second", who.name))
         self._pending.pop(who.name, None)
@@ -376,9 +379,9 @@ class Accounts:
         """Makes a token of a user; returns its secret, which is told this once."""
         user = self._user(who.name)
         if not at_least(user.role, asked.role):
-            raise BadInputError(f"role: you are {user.role}; a token cannot be more")
+            raise BadInputError(say("role: you are {role}; a token cannot be more", role=user.role))
         if len(self.tokens) >= MOST or any(each.user == user.name and each.name == asked.name for each in self.tokens.values()):
-            raise BadInputError(f"name: there is a token {asked.name!r} of yours already, or there are {MOST}")
+            raise BadInputError(say("name: there is a token {name!r} of yours already, or there are {most}", name=asked.name, most=MOST))
         secret, now = "gp_" + secrets.token_urlsafe(32), self._now()
         made = Token(name=asked.name, user=user.name, role=asked.role, created=now, until=now + asked.days * DAY if asked.days else 0)
         await self._keep([("token", _key(secret), made)], self._audit(who, "console.token", asked.name, after={"role": asked.role}))
@@ -388,7 +391,7 @@ class Accounts:
         """Takes a token of one's own away."""
         found = [key for key, each in self.tokens.items() if each.user == who.name and each.name == name]
         if not found:
-            raise UnknownError(f"name: you have no token {name!r}")
+            raise UnknownError(say("name: you have no token {name!r}", name=name))
         await self._keep([("token", key, None) for key in found], self._audit(who, "console.token.remove", name))
 
     def token(self, secret: str) -> tuple[str, Role] | None:
@@ -405,4 +408,4 @@ def _name(text: str) -> str:
     try:
         return msgspec.convert(text.strip().lower(), Name)
     except msgspec.ValidationError:
-        raise BadInputError(f"name: {text.strip()[:80]!r} is none; 2 to 64 letters a-z, digits, dots, hyphens and @") from None
+        raise BadInputError(say("name: {text!r} is none; 2 to 64 letters a-z, digits, dots, hyphens and @", text=text.strip()[:80])) from None

@@ -22,6 +22,7 @@ from gatepost.core.faults import BadInputError
 from gatepost.core.rules import Rule
 from gatepost.core.spans import encode_span
 from gatepost.core.subjects import account, network, prefix_text
+from gatepost.core.texts import say
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.messengers import ChannelState
 from gatepost.pipeline.recall import Recall
@@ -88,7 +89,9 @@ def unfed(desk: "Desk", rule: Rule) -> str:
     if not deaf:
         return ""
     where = ", ".join(deaf)
-    return f"cannot be carried out on {where}: only a gateway knows how many connections are open; put one before {where}, or change on"
+    return say(
+        "cannot be carried out on {where}: only a gateway knows how many connections are open; put one before {where}, or change on", where=where
+    )
 
 
 async def nobody(name: str) -> tuple[str, ...]:
@@ -186,9 +189,9 @@ class Harm:
         at, entries = desk.now(), desk.guard.standing.entries() if entries is None else entries
         self._allowed = [entry for entry in entries if entry.verb == "allow" and entry.networks and entry.in_force(at)]
         self._own = [entry for entry in self._allowed if entry.own]
-        self._victims = [(gateway, f"this host's gateway {gateway.network_address}") for gateway in desk.gateways]
+        self._victims = [(gateway, say("this host's gateway {address}", address=gateway.network_address)) for gateway in desk.gateways]
         with contextlib.suppress(ValueError):  # where he works from may not be known, as in `UNKNOWN` of sshd(8)
-            self._victims.insert(0, (network(who.address), f"yourself: you work from {who.address}"))
+            self._victims.insert(0, (network(who.address), say("yourself: you work from {address}", address=who.address)))
 
         self._points = [_point(net) for net in (*(each[0] for each in self._victims), *(net for entry in self._own for net in entry.networks))]
 
@@ -200,32 +203,38 @@ class Harm:
             net = entry.networks[index]
             for victim, what in self._victims:
                 if covers(net, victim) and not any(_between(victim, each, net) for other in self._allowed for each in other.networks):
-                    raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
+                    raise BadInputError(say("prefix: {net} would shut out {what}", net=prefix_text(net), what=what))
             _refuse_covered(net, self._own)
 
     def check_hold(self, net: Network, protocols: Iterable[Protocol] = PROTOCOLS) -> None:
         """Raises BadInputError where a hold would shut out whom it must not, or where an allow entry goes before it."""
         for victim, what in self._victims:
             if covers(net, victim):
-                raise BadInputError(f"prefix: {prefix_text(net)} would shut out {what}")
+                raise BadInputError(say("prefix: {net} would shut out {what}", net=prefix_text(net), what=what))
         there = [entry for entry in self._allowed if set(entry.on) & set(protocols)]
         _refuse_covered(net, there)
         for entry in there:
             if entry.trusts("") and any(covers(outer, net) for outer in entry.networks):
-                said = f"lies in {_whose(entry)} {entry.prefix}, which goes before blocks"
-                cure = f"gatepost access deny {prefix_text(net)} goes before it in turn, for its prefix is longer"
-                raise BadInputError(f"prefix: {prefix_text(net)} {said}; {cure}")
+                said = say(
+                    "prefix: {net} lies in {entry}, which goes before blocks; "
+                    "gatepost access deny {net} goes before it in turn, for its prefix is longer",
+                    net=prefix_text(net),
+                    entry=_whose(entry),
+                )
+                raise BadInputError(said)
 
 
 def _refuse_covered(net: Network, entries: Iterable[Entry]) -> None:
     for entry in entries:
         if any(covers(net, inner) for inner in entry.networks):
-            cure = "name a smaller prefix" + ("" if entry.own else ", or remove that entry first")
-            raise BadInputError(f"prefix: {prefix_text(net)} would shut out {_whose(entry)} {entry.prefix}; {cure}")
+            cure = say("name a smaller prefix") if entry.own else say("name a smaller prefix, or remove that entry first")
+            raise BadInputError(say("prefix: {net} would shut out {entry}; {cure}", net=prefix_text(net), entry=_whose(entry), cure=cure))
 
 
 def _whose(entry: Entry) -> str:
-    return "this host's own network" if entry.own else "the allow entry"
+    if entry.own:
+        return say("this host's own network {prefix}", prefix=entry.prefix)
+    return say("the allow entry {prefix}", prefix=entry.prefix)
 
 
 def _point(net: Network) -> tuple[int, int, int]:

@@ -22,6 +22,7 @@ from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY
 from gatepost.core.subjects import client
+from gatepost.core.texts import say
 
 EVERY = 300
 """Seconds between two look-ups of all names, give or take a tenth."""
@@ -60,9 +61,13 @@ async def look_up(desk: Desk, name: str) -> tuple[str, ...]:
     try:
         found = await desk.resolve(name)
     except OSError as wrong:
-        raise BadInputError(f"prefix: {name} is no address and does not resolve ({wrong.strerror or wrong}); look at its spelling") from None
+        raise BadInputError(
+            say("prefix: {name} is no address and does not resolve ({reason}); look at its spelling", name=name, reason=wrong.strerror or wrong)
+        ) from None
     if not found or len(found) > MOST_ADDRESSES:
-        raise BadInputError(f"prefix: {name} has {len(found)} addresses; 1 to {MOST_ADDRESSES} can be allowed by name")
+        raise BadInputError(
+            say("prefix: {name} has {many} addresses; 1 to {most} can be allowed by name", name=name, many=len(found), most=MOST_ADDRESSES)
+        )
     return found
 
 

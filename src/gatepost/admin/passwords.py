@@ -11,6 +11,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import say
 
 SHORTEST, LONGEST = 10, 500
 """Characters of a password."""
@@ -45,8 +46,8 @@ class Passwords:
 def check_password(password: str, name: str) -> None:
     """Raises BadInputError where a new password is too easy or cannot be kept."""
     if len(password) < SHORTEST:
-        raise BadInputError(f"password: has {len(password)} characters; {SHORTEST} at least")
+        raise BadInputError(say("password: has {many} characters; {shortest} at least", many=len(password), shortest=SHORTEST))
     if len(password) > LONGEST:
-        raise BadInputError(f"password: is longer than {LONGEST} characters")
+        raise BadInputError(say("password: is longer than {longest} characters", longest=LONGEST))
     if password.lower().strip() == name or len(set(password)) < 4:
-        raise BadInputError("password: is too easy to guess; take another")
+        raise BadInputError(say("password: is too easy to guess; take another"))

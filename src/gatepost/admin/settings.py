@@ -28,12 +28,13 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     certificate: Annotated[str, Meta(description="File of the certificate chain (PEM); with it the console speaks TLS.")] = ""
     key: Annotated[str, Meta(description="File of its private key (PEM); empty: it is in the certificate's file.")] = ""
     language: Annotated[
-        str, Meta(description="Language of its pages; empty: what the browser asks for, English where that is not there.", max_length=20, examples=["en"])
+        str,
+        Meta(description="Language of its pages; empty: what the browser asks for, English where that is not there.", max_length=20, examples=["en"]),
     ] = ""
 
     def __post_init__(self) -> None:
         if self.language and self.language not in languages():
-            raise ValueError(f"language: {self.language!r} is not there; one of {', '.join(languages())}, or \"\" for the browser's")
+            raise ValueError(f'language: {self.language!r} is not there; one of {", ".join(languages())}, or "" for the browser\'s')
         if not self.listen:
             return
         host, _ = self.address

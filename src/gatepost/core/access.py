@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.subjects import address, network, prefix_text
+from gatepost.core.texts import say
 
 Verb = Literal["allow", "deny"]
 Network = IPv4Network | IPv6Network
@@ -41,13 +42,13 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
         if not self.networks and not self.name:
             prefixes(self.prefix)  # says what is wrong with an empty one
         if self.name and (self.verb == "deny" or self.relay or self.own):
-            raise ValueError("prefix: a host name can be trusted for detection or log-ins only: who answers for the name decides what it means")
+            raise ValueError(say("prefix: a host name can be trusted for detection or log-ins only: who answers for the name decides what it means"))
         if self.verb == "deny" and (self.relay or self.logins):
-            raise ValueError("relay, logins: boxes of the allow list; a denied address gets nothing. Leave them out")
+            raise ValueError(say("relay, logins: boxes of the allow list; a denied address gets nothing. Leave them out"))
         if self.verb == "allow" and not (self.detection or self.logins or self.relay or self.expires):
-            raise ValueError("detection: an allow entry with every box off allows nothing; check detection, logins or relay, or let it expire")
+            raise ValueError(say("detection: an allow entry with every box off allows nothing; check detection, logins or relay, or let it expire"))
         if self.own and not (self.detection or self.logins or self.relay):
-            raise ValueError("detection: one of this host's own networks, whose trust cannot be taken away as a whole; name protocols instead")
+            raise ValueError(say("detection: one of this host's own networks, whose trust cannot be taken away as a whole; name protocols instead"))
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
@@ -99,13 +100,24 @@ def prefixes(text: str) -> tuple[Network, ...]:
         low, high = address(first), address(last)
     except ValueError as wrong:
         said = str(wrong)
-        ours = said if "prefix" in said else f"{text!r} is no address, prefix or range; write 192.0.2.7, 192.0.2.0/24 or 192.0.2.1-192.0.2.9"
-        raise ValueError(f"prefix: {ours}") from None
+        ours = (
+            said
+            if "prefix" in said
+            else say("{text!r} is no address, prefix or range; write 192.0.2.7, 192.0.2.0/24 or 192.0.2.1-192.0.2.9", text=text)
+        )
+        raise ValueError(say("prefix: {said}", said=ours)) from None
     if low.version != high.version or int(low) > int(high):
-        raise ValueError(f"prefix: the range {text!r} must run from a lower to a higher address of one family")
+        raise ValueError(say("prefix: the range {text!r} must run from a lower to a higher address of one family", text=text))
     found: tuple[Network, ...] = tuple(summarize_address_range(low, high))
     if len(found) > MOST_PREFIXES:
-        raise ValueError(f"prefix: the range {text!r} falls into {len(found)} prefixes; {MOST_PREFIXES} at most. Write it as prefixes")
+        raise ValueError(
+            say(
+                "prefix: the range {text!r} falls into {many} prefixes; {most} at most. Write it as prefixes",
+                text=text,
+                many=len(found),
+                most=MOST_PREFIXES,
+            )
+        )
     return found
 
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.iso3166 import NAMES
 from gatepost.core.rules import Mode
+from gatepost.core.texts import say
 
 UNKNOWN = "unknown"
 """The country of an address that was looked up and not found; an empty one was not looked up at all."""
@@ -36,11 +37,11 @@ class CountryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for code in self.codes:
             if code not in NAMES:
-                raise ValueError(f"codes: {code!r} is no code of ISO 3166-1{_hint(code)}; write two capitals, as in DE")
+                raise ValueError(say("codes: {code!r} is no code of ISO 3166-1{hint}; write two capitals, as in DE", code=code, hint=_hint(code)))
         if len(set(self.codes)) != len(self.codes):
-            raise ValueError("codes: one of them stands there twice")
+            raise ValueError(say("codes: one of them stands there twice"))
         if self.mode != "off" and not self.codes:
-            raise ValueError("codes: name at least one country, or switch it off")
+            raise ValueError(say("codes: name at least one country, or switch it off"))
 
     @property
     def on(self) -> tuple[Protocol, ...]:

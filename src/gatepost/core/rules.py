@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field, structs
 from gatepost.core.facts import REASONS, Protocol, Stage
 from gatepost.core.spans import DAY, HOUR, MINUTE, SECOND, Span
 from gatepost.core.subjects import By
+from gatepost.core.texts import Text, say
 
 Counts = Literal[
     "connected",
@@ -130,77 +131,132 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
         return f"{self.name}: {self.limit}"
 
 
-def _faults(rule: Rule) -> list[str]:
+def _faults(rule: Rule) -> list[Text]:
     """What a rule says that cannot be carried out: each names the field and the cure."""
     found = []
     if rule.counts == "open_connections":
         found += _open_faults(rule)
     elif not rule.window.us >= SECOND:
-        found.append("window: must be 1s or longer")
+        found.append(say("window: must be 1s or longer"))
     if not rule.hold_for.us >= SECOND:
-        found.append("for: must be 1s or longer")
+        found.append(say("for: must be 1s or longer"))
     if rule.action == "delay" and not SECOND <= rule.delay.us <= 5 * MINUTE:
-        found.append("delay: must lie between 1s and 5m")
+        found.append(say("delay: must lie between 1s and 5m"))
     if len(set(rule.on)) != len(rule.on):
-        found.append("on: names a protocol twice")
+        found.append(say("on: names a protocol twice"))
     if rule.by in ("account", "pair") and rule.counts not in _WITH_ACCOUNT:
-        found.append(f"by: {PLURALS[rule.counts]} name no account; count by client or network, or count one of {', '.join(_WITH_ACCOUNT)}")
+        found.append(
+            say(
+                "by: {counts} name no account; count by client or network, or count one of {known}",
+                counts=say(PLURALS[rule.counts]),
+                known=_WITH_ACCOUNT,
+            )
+        )
     if rule.distinct == "secrets" and rule.counts != "auth_failed":
-        found.append('distinct: only failed log-ins have secrets; set counts = "auth_failed"')
+        found.append(say('distinct: only failed log-ins have secrets; set counts = "auth_failed"'))
     if rule.distinct == "accounts" and (rule.counts not in _WITH_ACCOUNT or rule.by in ("account", "pair")):
-        found.append("distinct: different accounts are counted by client or network, of facts that name an account")
+        found.append(say("distinct: different accounts are counted by client or network, of facts that name an account"))
     if rule.distinct == "clients" and rule.by in ("client", "pair"):
-        found.append('distinct: different clients are counted by account or network; set by = "account" or by = "network"')
+        found.append(say('distinct: different clients are counted by account or network; set by = "account" or by = "network"'))
     if rule.min_clients and rule.by in ("client", "pair"):
-        found.append('min_clients: one client is one client; set by = "account" or by = "network"')
+        found.append(say('min_clients: one client is one client; set by = "account" or by = "network"'))
     if rule.min_clients and rule.distinct:
-        found.append("min_clients: cannot be combined with distinct; leave one of them out")
+        found.append(say("min_clients: cannot be combined with distinct; leave one of them out"))
     if rule.min_clients > rule.threshold:
-        found.append("min_clients: must not exceed the threshold")
+        found.append(say("min_clients: must not exceed the threshold"))
     return found + _where_faults(rule)
 
 
-def _open_faults(rule: Rule) -> list[str]:
+def _open_faults(rule: Rule) -> list[Text]:
     """What has no meaning where a fact itself says how many there are."""
     found = []
     if rule.window.us:
-        found.append("window: open connections are looked at in one moment; leave it out")
+        found.append(say("window: open connections are looked at in one moment; leave it out"))
     if rule.by != "client":
-        found.append('by: open connections are those of one address; set by = "client"')
+        found.append(say('by: open connections are those of one address; set by = "client"'))
     if rule.together:
-        found.append('together: each gateway looks at its own open connections; leave it out, and set scope = "everything" to hold more')
+        found.append(say('together: each gateway looks at its own open connections; leave it out, and set scope = "everything" to hold more'))
     return found
 
 
-def _where_faults(rule: Rule) -> list[str]:
+def _where_faults(rule: Rule) -> list[Text]:
     where, found = rule.where, []
     known = REASONS.get(rule.counts, ())
     if where.reason and where.reason not in known:
-        found.append(f"where.reason: {where.reason!r} is no reason of {rule.counts}; " + (f"one of {', '.join(known)}" if known else "leave it out"))
+        cure = say("one of {known}", known=known) if known else say("leave it out")
+        found.append(say("where.reason: {reason!r} is no reason of {counts}; {cure}", reason=where.reason, counts=rule.counts, cure=cure))
     if rule.counts != "rejected" and (where.stage or where.code):
-        found.append('where: stage and code belong to rejections; set counts = "rejected" or leave them out')
+        found.append(say('where: stage and code belong to rejections; set counts = "rejected" or leave them out'))
     if where.code and not (where.code in (4, 5) or 400 <= where.code <= 599):
-        found.append("where.code: 4, 5, or a code from 400 to 599")
+        found.append(say("where.code: 4, 5, or a code from 400 to 599"))
     if rule.counts in _SMTP_ONLY and "smtp" not in rule.on:
-        found.append(f'on: {PLURALS[rule.counts]} exist on smtp only; add "smtp"')
+        found.append(say('on: {counts} exist on smtp only; add "smtp"', counts=say(PLURALS[rule.counts])))
     return found
 
 
-def sentence(rule: Rule) -> str:
+_WHOSE = {
+    "client": say("from one address"),
+    "network": say("from one network"),
+    "account": say("on one account"),
+    "pair": say("by one account from one address"),
+}
+_DISTINCT = {"accounts": "different accounts in {what}", "secrets": "different secrets in {what}", "clients": "different clients in {what}"}
+_TARGETS = {"protocol": say("that protocol"), "logins": say("its log-ins"), "everything": say("everything")}
+
+
+def sentence(rule: Rule) -> Text:
     """A rule as an administrator would say it, for the rule's page, list and log."""
-    what = f"different {rule.distinct} in {PLURALS[rule.counts]}" if rule.distinct else PLURALS[rule.counts]
-    narrowed = [f"{name} {value}" for name, value in (("reason", rule.where.reason), ("stage", rule.where.stage), ("code", rule.where.code)) if value]
-    what += f" ({', '.join(narrowed)})" if narrowed else ""
-    whose = {"client": "from one address", "network": "from one network", "account": "on one account", "pair": "by one account from one address"}[
-        rule.by
-    ]
-    many = f" and at least {rule.min_clients} addresses" if rule.min_clients else ""
-    where = f"on {', '.join(rule.on)}" + ("" if len(rule.on) == 1 else " together" if rule.together else " (each apart)")
-    target = {"protocol": "that protocol", "logins": "its log-ins", "everything": "everything"}[rule.scope]
-    deed = {"block": f"block {target}", "delay": f"delay {target} by {rule.delay}", "alert": "alert the administrator, and stay silent"}[rule.action]
-    mode = {"enforce": "", "observe": " (observed only)", "off": " (off)"}[rule.mode]
-    within = "" if rule.counts == "open_connections" else f" within {rule.window}"
-    return f"{rule.threshold} {what} {whose}{many}{within} {where} {deed} for {rule.hold_for}{mode}."
+    return say("{rule}.", rule=clause(rule))
+
+
+def clause(rule: Rule) -> Text:
+    """The same within a longer sentence."""
+    message = "{threshold} {what} {whose} within {window} {where} {deed} for {span}"
+    if rule.counts == "open_connections":
+        message = "{threshold} {what} {whose} {where} {deed} for {span}"
+    elif rule.min_clients:
+        message = "{threshold} {what} {whose} and at least {clients} addresses within {window} {where} {deed} for {span}"
+    said = say(
+        message,
+        threshold=rule.threshold,
+        what=_what(rule),
+        whose=_WHOSE[rule.by],
+        clients=rule.min_clients,
+        window=rule.window,
+        where=_where(rule),
+        deed=_deed(rule),
+        span=rule.hold_for,
+    )
+    if rule.mode == "enforce":
+        return said
+    return say("{rule} (observed only)", rule=said) if rule.mode == "observe" else say("{rule} (off)", rule=said)
+
+
+def _what(rule: Rule) -> Text:
+    what = say(PLURALS[rule.counts])
+    if rule.distinct:
+        what = say(_DISTINCT[rule.distinct], what=what)
+    where = rule.where
+    narrowed = (
+        say("reason {value}", value=where.reason) if where.reason else "",
+        say("stage {value}", value=where.stage) if where.stage else "",
+        say("code {value}", value=where.code) if where.code else "",
+    )
+    told = tuple(each for each in narrowed if each)
+    return say("{what} ({narrowed})", what=what, narrowed=told) if told else what
+
+
+def _where(rule: Rule) -> Text:
+    if len(rule.on) == 1:
+        return say("on {protocols}", protocols=rule.on)
+    return say("on {protocols} together", protocols=rule.on) if rule.together else say("on {protocols} (each apart)", protocols=rule.on)
+
+
+def _deed(rule: Rule) -> Text:
+    if rule.action == "alert":
+        return say("alert the administrator, and stay silent")
+    target = _TARGETS[rule.scope]
+    return say("delay {target} by {delay}", target=target, delay=rule.delay) if rule.action == "delay" else say("block {target}", target=target)
 
 
 _STANDARD = (
@@ -272,6 +328,6 @@ def check_rules(rules: tuple[Rule, ...]) -> None:
     names = [rule.name for rule in rules]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"rule {name!r} stands twice; give one of them another name")
+            raise ValueError(say("rule {name!r} stands twice; give one of them another name", name=name))
     if len(rules) > MOST_RULES:
-        raise ValueError(f"{len(rules)} rules; {MOST_RULES} at most")
+        raise ValueError(say("{many} rules; {most} at most", many=len(rules), most=MOST_RULES))

@@ -7,7 +7,7 @@ Limits: years and months have no fixed length and are refused; the longest span 
 import re
 from typing import Any
 
-from gatepost.core.texts import Text
+from gatepost.core.texts import Text, say
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -43,7 +43,7 @@ class Span:
 
     def __init__(self, us: int) -> None:
         if not 0 <= us <= LONGEST:
-            raise ValueError("a length of time must lie between 0 and 400 days")
+            raise ValueError(say("a length of time must lie between 0 and 400 days"))
         self.us = us
 
     @classmethod
@@ -59,7 +59,7 @@ class Span:
             total += int(part[1]) * unit
             at = part.end()
         if total < 0 or not lower:
-            raise ValueError(f"{text!r} is no length of time; write a number and a unit (s, m, h, d, w), like 5m, 90s or 1h30m")
+            raise ValueError(say("{text!r} is no length of time; write a number and a unit (s, m, h, d, w), like 5m, 90s or 1h30m", text=text))
         return cls(total)
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ def decode_span(kind: type, value: Any) -> Any:
     """msgspec's hook for the types that it does not know: a `Span` is written as text."""
     if kind is Span and isinstance(value, str):
         return Span.parse(value)
-    raise TypeError(f'expected a length of time in quotes, like "5m", got {value!r}')
+    raise TypeError(say('expected a length of time in quotes, like "5m", got {value!r}', value=value))
 
 
 def encode_span(value: Any) -> Any:

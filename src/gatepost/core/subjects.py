@@ -11,6 +11,8 @@ from typing import Literal, NewType
 
 from msgspec import Struct
 
+from gatepost.core.texts import say
+
 Client = NewType("Client", str)
 """The canonical text of the address that connects: ``192.0.2.7`` or ``2001:db8::1`` (RFC 5952). IPv4-mapped IPv6 is IPv4."""
 
@@ -72,10 +74,10 @@ def network(text: str) -> IPv4Network | IPv6Network:
     if isinstance(found, IPv4Address) and ":" in base:
         bits -= 96
     if not 0 <= bits <= found.max_prefixlen:
-        raise ValueError(f"{text!r}: the prefix length must be a number from 0 to {found.max_prefixlen}")
+        raise ValueError(say("{text!r}: the prefix length must be a number from 0 to {max_prefixlen}", text=text, max_prefixlen=found.max_prefixlen))
     exact = ip_network(f"{found}/{bits}", strict=False)
     if exact.network_address != found:
-        raise ValueError(f"{text!r} has bits set behind its prefix; {exact} is the network that it lies in")
+        raise ValueError(say("{text!r} has bits set behind its prefix; {exact} is the network that it lies in", text=text, exact=exact))
     return exact
 
 

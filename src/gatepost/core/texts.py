@@ -17,12 +17,12 @@ Plural = Callable[[str, str, int], str]
 class Text(str):
     """A text in English: ``template`` filled with ``values``, which may be texts too."""
 
-    __slots__ = ("count", "lead", "many", "template", "values")
+    __slots__ = ("lead", "many", "number", "template", "values")
 
     template: str
     many: str
     """The template for another number than one; empty: the text counts nothing."""
-    count: int
+    number: int
     values: dict[str, Any]
     lead: str
     """What was taken off its beginning."""
@@ -33,7 +33,7 @@ class Text(str):
 
     def told(self, singular: Singular, plural: Plural) -> str:
         """The text in a language. A translation that does not fit its values is passed over."""
-        found = plural(self.template, self.many, self.count) if self.many else singular(self.template) if self.template else ""
+        found = plural(self.template, self.many, self.number) if self.many else singular(self.template) if self.template else ""
         values = {name: _told(value, singular, plural) for name, value in self.values.items()}
         try:
             return found.format(**values).removeprefix(self.lead)
@@ -61,11 +61,11 @@ def without(said: str, lead: str) -> str:
     """A text without its beginning, like the name of a field."""
     if not isinstance(said, Text) or not said.startswith(lead):
         return said.removeprefix(lead)
-    return _made(said.template, said.many, said.count, said.values, said.lead + lead)
+    return _made(said.template, said.many, said.number, said.values, said.lead + lead)
 
 
-def _made(one: str, many: str, count: int, values: dict[str, Any], lead: str = "") -> Text:
+def _made(one: str, many: str, number: int, values: dict[str, Any], lead: str = "") -> Text:
     listed = {name: ", ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()}
-    made = Text((many if many and count != 1 else one).format(**listed).removeprefix(lead))
-    made.template, made.many, made.count, made.values, made.lead = one, many, count, values, lead
+    made = Text((many if many and number != 1 else one).format(**listed).removeprefix(lead))
+    made.template, made.many, made.number, made.values, made.lead = one, many, number, values, lead
     return made

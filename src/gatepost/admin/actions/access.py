@@ -21,6 +21,7 @@ from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import SECOND, Span
 from gatepost.core.subjects import client, network, prefix_text
+from gatepost.core.texts import say
 
 
 class AddEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +89,13 @@ def version_of(desk: Desk) -> str:
 def check_version(desk: Desk, version: str) -> None:
     """Raises StaleError where the lists are no longer those that somebody saw."""
     if version and version != version_of(desk):
-        raise StaleError(f"version: the lists were changed meanwhile (they are {version_of(desk)}, not {version}); look again and repeat")
+        raise StaleError(
+            say(
+                "version: the lists were changed meanwhile (they are {now}, not {version}); look again and repeat",
+                now=version_of(desk),
+                version=version,
+            )
+        )
 
 
 def entry_of(asked: AddEntry, now: int, expires: int = 0) -> Entry:
@@ -96,7 +103,7 @@ def entry_of(asked: AddEntry, now: int, expires: int = 0) -> Entry:
     name = host_name(asked.prefix)
     if asked.expires is not None:
         if asked.expires.us < SECOND:
-            raise BadInputError("expires: must be 1s or longer")
+            raise BadInputError(say("expires: must be 1s or longer"))
         expires = now + asked.expires.us
     try:
         return Entry(
@@ -128,15 +135,23 @@ def check_relay(entry: Entry, ours: Iterable[Network] = ()) -> None:
     ``ours`` are this host's own addresses and its gateways."""
     if not entry.relay:
         return
-    confirm = "confirm it (--confirm-relay)"
+    confirm = say("confirm it (--confirm-relay)")
     for net in entry.networks:
         if any(_share(net, each) for each in OWN_NETWORKS):
-            raise BadInputError(f"relay: {prefix_text(net)} is a private network, where a proxy can stand for anybody; {confirm}")
+            raise BadInputError(
+                say("relay: {net} is a private network, where a proxy can stand for anybody; {confirm}", net=prefix_text(net), confirm=confirm)
+            )
         if any(_share(net, each) for each in ours):
-            said = "holds an address of this host's or its gateway's, which can stand for anybody"
-            raise BadInputError(f"relay: {prefix_text(net)} {said}; {confirm}")
+            said = say(
+                "relay: {net} holds an address of this host's or its gateway's, which can stand for anybody; {confirm}",
+                net=prefix_text(net),
+                confirm=confirm,
+            )
+            raise BadInputError(said)
     if sum(net.num_addresses for net in entry.networks) > (256 if entry.networks[0].version == 4 else 1 << 64):
-        raise BadInputError(f"relay: {entry.prefix} is wider than a /24 (IPv6: /64), and all of it may relay; {confirm}")
+        raise BadInputError(
+            say("relay: {prefix} is wider than a /24 (IPv6: /64), and all of it may relay; {confirm}", prefix=entry.prefix, confirm=confirm)
+        )
 
 
 OWN_NETWORKS = tuple(network(text) for text in OWN_RANGES)
@@ -161,7 +176,7 @@ async def add_entry(desk: Desk, who: Who, asked: AddEntry, version: str = "") ->
     before = [each for each in there if each.places == entry.places]
     own = any(each.own for each in before)
     if own and entry.expires:
-        raise BadInputError(f"expires: {entry.prefix} is one of this host's own networks, and stays; leave it out")
+        raise BadInputError(say("expires: {prefix} is one of this host's own networks, and stays; leave it out", prefix=entry.prefix))
     entry = structs.replace(entry, own=own)
     kept = [each for each in without_named(there, entry) if not (each in before and (asked.replace or each.own))]
     await _adopt(desk, who, (*kept, entry), f"access.{entry.verb}", entry.prefix, before or None, entry)
@@ -174,9 +189,9 @@ async def _add_name(desk: Desk, who: Who, wish: Entry, replace: bool, version: s
     there = list_entries(desk)
     before = [each for each in there if each.name == wish.name]
     if before and not replace:
-        raise BadInputError(f"prefix: {wish.name} stands on the allow list already; --replace replaces it")
+        raise BadInputError(say("prefix: {name} stands on the allow list already; --replace replaces it", name=wish.name))
     if len({each.name for each in there if each.name} | {wish.name}) > MOST_NAMES:
-        raise BadInputError(f"prefix: there are {MOST_NAMES} host names already, which is the most; use addresses")
+        raise BadInputError(say("prefix: there are {most} host names already, which is the most; use addresses", most=MOST_NAMES))
     new = with_name(there, wish, addresses)
     await _adopt(desk, who, new, "access.allow", wish.name, before or None, [each for each in new if each.name == wish.name])
     return wish
@@ -201,11 +216,11 @@ async def remove_entry(desk: Desk, who: Who, prefix: str, version: str = "") -> 
             raise BadInputError(str(wrong)) from None
         found = [each for each in there if each.networks == nets]
     if not found:
-        raise UnknownError(f"prefix: there is no entry for {prefix}; gatepost access list shows them all")
+        raise UnknownError(say("prefix: there is no entry for {prefix}; gatepost access list shows them all", prefix=prefix))
     if any(each.own for each in found):
-        raise BadInputError(f"prefix: {prefix} is one of this host's own networks; it can be changed (access allow), not removed")
+        raise BadInputError(say("prefix: {prefix} is one of this host's own networks; it can be changed (access allow), not removed", prefix=prefix))
     if not name and any(each.name for each in found):
-        raise BadInputError(f"prefix: {prefix} stands there for {found[0].name}; remove that name, or deny the address")
+        raise BadInputError(say("prefix: {prefix} stands there for {name}; remove that name, or deny the address", prefix=prefix, name=found[0].name))
     await _adopt(desk, who, tuple(each for each in there if each not in found), "access.remove", prefix, found, None)
     return found
 
@@ -219,13 +234,13 @@ def check_client(desk: Desk, address: str, protocol: str = "", stage: str = "con
     try:
         found = client(address)
     except ValueError:
-        raise BadInputError(f"client: {address!r} is no address") from None
+        raise BadInputError(say("client: {address!r} is no address", address=address)) from None
     protocols = [each for each in PROTOCOLS if protocol in ("", each)]
     if not protocols:
-        raise BadInputError(f"protocol: {protocol!r} is none; one of {', '.join(PROTOCOLS)}")
+        raise BadInputError(say("protocol: {protocol!r} is none; one of {protocols}", protocol=protocol, protocols=PROTOCOLS))
     asked = next((each for each in QUESTION_STAGES if each == stage), None)
     if asked is None:
-        raise BadInputError(f"stage: {stage!r} is none; one of {', '.join(QUESTION_STAGES)}")
+        raise BadInputError(say("stage: {stage!r} is none; one of {stages}", stage=stage, stages=QUESTION_STAGES))
     return Checked(client=found, stage=asked, answers=[_answer(desk, Question(desk.now(), found, each, asked)) for each in protocols])
 
 

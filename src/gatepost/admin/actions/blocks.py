@@ -18,6 +18,7 @@ from gatepost.core.facts import PROTOCOLS, Protocol
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import HOUR, SECOND, Span
 from gatepost.core.subjects import Client, Subject, client, name_of, pair, prefix_text
+from gatepost.core.texts import say
 
 
 class AddBlock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,12 +101,18 @@ def list_blocks(desk: Desk, watched: bool = False) -> list[Block]:
 async def add_block(desk: Desk, who: Who, asked: AddBlock) -> Block:
     """Holds an address or network from now on. Raises BadInputError, also where it would hit whom it must not."""
     if asked.hold_for.us < SECOND:
-        raise BadInputError("for: must be 1s or longer")
+        raise BadInputError(say("for: must be 1s or longer"))
     net = net_of(asked.prefix)
     protocols = tuple(dict.fromkeys(asked.protocols)) or PROTOCOLS
     Harm(desk, who).check_hold(net, protocols)
     if net.prefixlen < net.max_prefixlen and not asked.confirm and (warning := (await neighbours(desk, asked.prefix)).warning):
-        raise BadInputError(f"prefix: {prefix_text(net)} would hit good ones: {warning}; confirm it (--confirm), or name a smaller prefix")
+        raise BadInputError(
+            say(
+                "prefix: {net} would hit good ones: {warning}; confirm it (--confirm), or name a smaller prefix",
+                net=prefix_text(net),
+                warning=warning,
+            )
+        )
     subject, now = subject_of(desk, asked.prefix), desk.now()
     deed = Hold(now, subject, now + asked.hold_for.us, protocols, asked.reason)
     effects = await desk.do(deed, who, "blocks.add", subject.text, after=asked, reason=asked.reason)
@@ -143,7 +150,7 @@ def subject_of(desk: Desk, text: str) -> Subject:
     except ValueError:
         return _pair_of(text) or _account_of(desk, text)
     if len(nets) > 1:
-        raise BadInputError("subject: name an address or a prefix, not a range")
+        raise BadInputError(say("subject: name an address or a prefix, not a range"))
     return Subject("client" if nets[0].prefixlen == nets[0].max_prefixlen else "network", prefix_text(nets[0]))
 
 
@@ -159,17 +166,17 @@ def _pair_of(text: str) -> Subject | None:
 
 def _account_of(desk: Desk, text: str) -> Subject:
     if text.replace(".", "").isdigit() or (not any(mark in text for mark in "@\\") and any(mark in text for mark in ":/")):
-        raise BadInputError(f"subject: {text!r} is no address, prefix or account; write 192.0.2.7, 192.0.2.0/24 or bob@example.org")
+        raise BadInputError(say("subject: {text!r} is no address, prefix or account; write 192.0.2.7, 192.0.2.0/24 or bob@example.org", text=text))
     named = desk.canonical(text)
     if not named:
-        raise BadInputError("subject: is empty; name an address, a prefix or an account")
+        raise BadInputError(say("subject: is empty; name an address, a prefix or an account"))
     return Subject("account", named)
 
 
 async def pause(desk: Desk, who: Who, asked: PauseFor) -> Lifted:
     """Lifts all holds of rules everywhere; counting goes on."""
     if asked.hold_for.us < SECOND:
-        raise BadInputError("for: must be 1s or longer")
+        raise BadInputError(say("for: must be 1s or longer"))
     now = desk.now()
     effects = await desk.do(Pause(now, now + asked.hold_for.us), who, "pause", before=_paused(desk), after=asked)
     return Lifted(released=released_of(effects), grace_until=now + asked.hold_for.us)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gatepost.admin.desk import Desk
 from gatepost.admin.faults import UnknownError
+from gatepost.core.texts import say
 from gatepost.pipeline.messengers import ChannelState
 
 
@@ -30,5 +31,9 @@ async def test_channel(desk: Desk, name: str) -> Tested:
         problem = await desk.test_channel(name)
     except KeyError:
         known = ", ".join(each.name for each in desk.channels())
-        raise UnknownError(f"name: there is no channel {name!r}; " + (f"one of {known}" if known else "gatepost.toml has no [[channel]]")) from None
+        raise UnknownError(
+            say("name: there is no channel {name!r}; one of {known}", name=name, known=known)
+            if known
+            else say("name: there is no channel {name!r}; gatepost.toml has no [[channel]]", name=name)
+        ) from None
     return Tested(name=name, ok=not problem, problem=problem)

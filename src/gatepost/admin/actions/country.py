@@ -21,6 +21,7 @@ from gatepost.core.facts import AuthFailed, AuthSucceeded, Protocol
 from gatepost.core.faults import BadInputError
 from gatepost.core.iso3166 import NAMES
 from gatepost.core.subjects import Client, client, numbered
+from gatepost.core.texts import say, say_many
 from gatepost.core.trust import KNOWN_FOR
 
 NO_DATA = (
@@ -102,40 +103,58 @@ async def set_countries(desk: Desk, who: Who, asked: SetCountries, version: str 
     """Puts a policy in force. Raises BadInputError where it would shut out its own administrator, unless he confirmed it."""
     before = desk.guard.order.engine.countries
     if version and version != version_of(before):
-        raise StaleError(f"version: the countries were changed meanwhile (they are {version_of(before)} now, not {version}); look again and repeat")
+        raise StaleError(
+            say(
+                "version: the countries were changed meanwhile (they are {now} now, not {version}); look again and repeat",
+                now=version_of(before),
+                version=version,
+            )
+        )
     fields = {name: getattr(asked, name) for name in CountryPolicy.__struct_fields__}
     fields["codes"], fields["protocols"] = tuple(sorted(asked.codes)), tuple(dict.fromkeys(asked.protocols))
     policy = CountryPolicy(**fields)
     if policy.mode == "enforce":
         await _check(desk, who, policy, asked.even_mine)
         if desk.guard.order.engine.countries is not before:
-            raise StaleError("version: the countries were changed this very moment; look again and repeat")
+            raise StaleError(say("version: the countries were changed this very moment; look again and repeat"))
     await desk.do(AdoptCountries(desk.now(), policy), who, f"country.{policy.mode}", str(policy)[:200], before, policy)
     return await show_countries(desk)
 
 
 async def _check(desk: Desk, who: Who, policy: CountryPolicy, confirmed: bool) -> None:
     if not desk.country_data():
-        raise BadInputError(f"mode: {NO_DATA}. Until then it can observe, or be off")
+        raise BadInputError(say("mode: {said}. Until then it can observe, or be off", said=NO_DATA))
     if confirmed:
         return
-    cure = "name that country too, or confirm it (--even-mine)"
+    cure = say("name that country too, or confirm it (--even-mine)")
     here = _country_of(desk, who.address)
     if policy.refuses(here):
-        raise BadInputError(f"codes: you work from {who.address}, in {named(here)}, where nobody could log in then; {cure}")
+        raise BadInputError(
+            say("codes: you work from {address}, in {here}, where nobody could log in then; {cure}", address=who.address, here=named(here), cure=cure)
+        )
     if here not in ("", UNKNOWN):
         return
     lost = [place for place in await _places(desk, policy) if place.against and place.accounts]
     if lost:
-        said = ", ".join(f"{named(place.code)}: {place.accounts} account{'s' if place.accounts > 1 else ''}" for place in lost[:MOST_NAMED])
-        more = f" and {len(lost) - MOST_NAMED} more countries" if len(lost) > MOST_NAMED else ""
-        whom = f"accounts that logged in well within 30 days would be shut out ({said}{more})"
-        raise BadInputError(f"codes: nobody knows where you work from, and {whom}; {cure}")
+        said = tuple(
+            say_many("{country}: {count} account", "{country}: {count} accounts", place.accounts, country=named(place.code))
+            for place in lost[:MOST_NAMED]
+        )
+        whom: str = say("{places}", places=said)
+        if len(lost) > MOST_NAMED:
+            whom = say("{places} and {many} more countries", places=said, many=len(lost) - MOST_NAMED)
+        raise BadInputError(
+            say(
+                "codes: nobody knows where you work from, and accounts that logged in well within 30 days would be shut out ({whom}); {cure}",
+                whom=whom,
+                cure=cure,
+            )
+        )
 
 
 def named(code: str) -> str:
     """A country in words."""
-    return f"{NAMES[code]} ({code})" if code in NAMES else "no known country"
+    return say("{country} ({code})", country=say(NAMES[code]), code=code) if code in NAMES else say("no known country")
 
 
 def _country_of(desk: Desk, address: str) -> str:

@@ -20,6 +20,7 @@ from gatepost.core.decisions import Decision
 from gatepost.core.facts import Protocol
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import name_of
+from gatepost.core.texts import say
 
 Sort = Literal["newest", "ending", "subject", "count", "often"]
 
@@ -117,7 +118,7 @@ def _after(asked: Find) -> tuple[Any, int] | None:
 
 
 def _wrong(asked: Find) -> tuple[Any, int]:
-    raise BadInputError(f"after: {asked.after[:80]!r} is no end of a page; begin with the first")
+    raise BadInputError(say("after: {after!r} is no end of a page; begin with the first", after=asked.after[:80]))
 
 
 # --- list entries
@@ -204,5 +205,5 @@ def _entry_after(text: str) -> Key | None:
     try:
         place = Entry(verb="allow", prefix=prefix).places[0] if prefix else (0, 0, 0)
     except ValueError:
-        raise BadInputError(f"after: {text[:80]!r} is no end of a page; begin with the first") from None
+        raise BadInputError(say("after: {text!r} is no end of a page; begin with the first", text=text[:80])) from None
     return _key(place, tuple(on.split(",")) if on else (), name)

@@ -20,6 +20,7 @@ from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import LONGEST, SECOND, Span
 from gatepost.core.subjects import Subject, name_of
+from gatepost.core.texts import say
 from gatepost.stores.contract import Audit
 
 Subjects = Annotated[
@@ -56,13 +57,19 @@ async def prolong(desk: Desk, who: Who, asked: Prolong) -> list[Block]:
     """Gives all that holds each subject a later end; the blocks as they are then. Raises BadInputError."""
     now, by = desk.now(), asked.prolong_by.us
     if by < SECOND:
-        raise BadInputError("for: must be 1s or longer")
+        raise BadInputError(say("for: must be 1s or longer"))
     deeds: list[AnyDeed] = []
     audits = []
     for subject, holds in _held(desk, asked.subjects, now):
         if max(each.until for each in holds) + by > now + LONGEST:
             left = Span(max(0, now + LONGEST - max(each.until for each in holds)) // SECOND * SECOND)
-            raise BadInputError(f"for: a block ends 400 days from now at the latest: {subject.text} can be prolonged by {left}; or make it permanent")
+            raise BadInputError(
+                say(
+                    "for: a block ends 400 days from now at the latest: {text} can be prolonged by {left}; or make it permanent",
+                    text=subject.text,
+                    left=left,
+                )
+            )
         deeds += [Retime(now, subject, each.number, each.until + by) for each in holds]
         audits.append(audit_line(now, who, "blocks.prolong", subject.text, [block_of(each) for each in holds], {"for": asked.prolong_by}))
     effects = await _do(desk, deeds, audits)
@@ -96,14 +103,14 @@ def _held(desk: Desk, texts: Sequence[str], now: int) -> list[tuple[Subject, lis
         subject = subject_of(desk, text)
         found[subject] = desk.guard.standing.about(name_of(subject), now)
         if not found[subject]:
-            raise BadInputError(f"subjects: {subject.text} is not held (any more); reload the list")
+            raise BadInputError(say("subjects: {text} is not held (any more); reload the list", text=subject.text))
     return list(found.items())
 
 
 def _entry_for(subject: Subject, holds: Sequence[Decision], note: str, entries: Sequence[Entry]) -> Entry:
     """The deny entry for what is held; it takes up the one that stands there."""
     if subject.by not in ("client", "network"):
-        raise BadInputError(f"subjects: {subject.text} is an account; only addresses and networks can stand on the deny list")
+        raise BadInputError(say("subjects: {text} is an account; only addresses and networks can stand on the deny list", text=subject.text))
     said = (
         note
         or "; ".join(dict.fromkeys(f"{each.rule or 'by hand'}: {each.reason}" if each.reason else each.rule or "by hand" for each in holds))[:500]

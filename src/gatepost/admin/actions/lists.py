@@ -23,6 +23,7 @@ from gatepost.core.access import Entry, Place, Verb
 from gatepost.core.deeds import AdoptLists
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import say
 from gatepost.wire.explain import explain
 
 COLUMNS = ("list", "prefix", "protocols", "detection", "logins", "relay", "expires", "note")
@@ -80,7 +81,7 @@ async def import_entries(
     """
     listed: Verb | None = "allow" if verb == "allow" else "deny" if verb == "deny" else None
     if verb and listed is None:
-        raise BadInputError(f"list: {verb!r} is neither allow nor deny")
+        raise BadInputError(say("list: {verb!r} is neither allow nor deny", verb=verb))
     # Reading is the long part of a long list: it goes into a thread, so that the guard goes on.
     rows, bad = await asyncio.to_thread(read_list, text, listed, desk.now(), confirm_relay, protocols)
     names = await _look_up(desk, [row for row in rows if row[1].name], bad)
@@ -95,7 +96,7 @@ async def import_entries(
         added=len(merge.new) - len(merge.replaced),
         replaced=len(merge.replaced),
         duplicates=merge.duplicates,
-        bad=[f"line {line}: {said}" for line, said in sorted(bad)],
+        bad=[say("line {line}: {said}", line=line, said=said) for line, said in sorted(bad)],
         applied=not dry_run and (skip_bad or not bad),
     )
     if found.applied and merge.new:
@@ -113,7 +114,7 @@ async def _look_up(desk: Desk, rows: list[Row], bad: list[tuple[int, str]]) -> d
     for line, entry in rows:
         try:
             if len(found) >= MOST_NAMES:
-                raise BadInputError(f"prefix: {MOST_NAMES} host names at most; use addresses")
+                raise BadInputError(say("prefix: {most} host names at most; use addresses", most=MOST_NAMES))
             found[entry.name] = await look_up(desk, entry.name)
         except BadInputError as wrong:
             bad.append((line, wrong.said))
@@ -150,7 +151,7 @@ class _Merge:
             if _same(before, entry):
                 self.duplicates += 1
                 return
-            raise BadInputError(f"prefix: {entry.prefix} stands in line {other} too, with other words")
+            raise BadInputError(say("prefix: {prefix} stands in line {other} too, with other words", prefix=entry.prefix, other=other))
         there = {id(each): each for place in entry.places for each in self._taken.get(place, ()) if _meet(each, entry) and not each.name}
         for each in there.values():
             self._check_beside(each, entry)
@@ -176,11 +177,13 @@ class _Merge:
 
     def _check_beside(self, there: Entry, entry: Entry) -> None:
         if there.verb != entry.verb:
-            raise BadInputError(f"prefix: {entry.prefix} stands on the {there.verb} list ({there}); remove it there first")
+            raise BadInputError(
+                say("prefix: {prefix} stands on the {verb} list ({there}); remove it there first", prefix=entry.prefix, verb=there.verb, there=there)
+            )
         if there.places != entry.places:
-            raise BadInputError(f"prefix: {entry.prefix} overlaps the entry {there}; remove one of them")
+            raise BadInputError(say("prefix: {prefix} overlaps the entry {there}; remove one of them", prefix=entry.prefix, there=there))
         if there.own and entry.expires:
-            raise BadInputError(f"expires: {entry.prefix} is one of this host's own networks, and stays; leave it out")
+            raise BadInputError(say("expires: {prefix} is one of this host's own networks, and stays; leave it out", prefix=entry.prefix))
 
     def entries(self) -> tuple[Entry, ...]:
         """The lists with the rows in them; an address that a host name stood for and that has a row of its own now goes by the row."""
@@ -215,7 +218,7 @@ def read_list(text: str, verb: Verb | None, now: int, confirm_relay: bool = Fals
                 raise BadInputError(cells)
             entry = _entry(cells, verb, now, protocols)
             if entry.relay and not confirm_relay:
-                raise BadInputError("relay: an import gives the relay box only where you confirm it (--confirm-relay)")
+                raise BadInputError(say("relay: an import gives the relay box only where you confirm it (--confirm-relay)"))
         except BadInputError as wrong:
             bad.append((line, wrong.said))
         else:
@@ -231,7 +234,9 @@ def _cells(text: str, verb: Verb | None) -> Iterator[tuple[int, dict[str, str] |
         yield from _csv_cells(text, ";" if ";" in first else ",")
         return
     if verb is None and first:
-        raise BadInputError("list: say whether these are allowed or denied (--allow or --deny), or begin with the line " + ",".join(COLUMNS))
+        raise BadInputError(
+            say("list: say whether these are allowed or denied (--allow or --deny), or begin with the line {columns}", columns=",".join(COLUMNS))
+        )
     for number, line in enumerate(text.split("\n"), 1):
         bare = line.partition("#")[0].partition(";")[0].strip()
         if bare:
@@ -255,7 +260,15 @@ def _csv_cells(text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str] 
         if not header:
             header = _header(row)
         elif len(row) > len(header):
-            yield line, f"row: has {len(row)} cells, but there are {len(header)} columns; put quotes around text with {delimiter!r} in it"
+            yield (
+                line,
+                say(
+                    "row: has {cells} cells, but there are {columns} columns; put quotes around text with {delimiter!r} in it",
+                    cells=len(row),
+                    columns=len(header),
+                    delimiter=delimiter,
+                ),
+            )
         else:
             yield line, dict(zip(header, row, strict=False))
 
@@ -265,10 +278,10 @@ def _header(row: list[str]) -> list[str]:
     for name in found:
         if name not in COLUMNS:
             near = get_close_matches(name, COLUMNS, 1)
-            cure = f"did you mean {near[0]}?" if near else f"they may be {', '.join(COLUMNS)}"
-            raise BadInputError(f"columns: {name!r} is none; {cure}")
+            cure = say("did you mean {near}?", near=near[0]) if near else say("they may be {columns}", columns=COLUMNS)
+            raise BadInputError(say("columns: {name!r} is none; {cure}", name=name, cure=cure))
     if "prefix" not in found or len(set(found)) != len(found):
-        raise BadInputError("columns: prefix must be there, and each once")
+        raise BadInputError(say("columns: prefix must be there, and each once"))
     return found
 
 
@@ -276,14 +289,16 @@ def _protocols(text: str) -> list[str]:
     found = text.lower().replace(",", " ").split()
     for name in found:
         if name not in PROTOCOLS:
-            raise BadInputError(f"protocols: {name!r} is none; some of {' '.join(PROTOCOLS)}")
+            raise BadInputError(say("protocols: {name!r} is none; some of {protocols}", name=name, protocols=" ".join(PROTOCOLS)))
     return found
 
 
 def _entry(cells: dict[str, str], verb: Verb | None, now: int, protocols: str) -> Entry:
     listed = cells.get("list", "").strip().lower() or verb or ""
     if listed not in ("allow", "deny"):
-        raise BadInputError(f"list: {listed!r} is neither allow nor deny" if listed else "list: is empty; allow or deny (--allow, --deny for all)")
+        raise BadInputError(
+            say("list: {verb!r} is neither allow nor deny", verb=listed) if listed else say("list: is empty; allow or deny (--allow, --deny for all)")
+        )
     note = cells.get("note", "")
     asked = {
         "verb": listed,
@@ -300,7 +315,7 @@ def _entry(cells: dict[str, str], verb: Verb | None, now: int, protocols: str) -
 def _box(cells: dict[str, str], name: str, default: bool) -> bool:
     text = cells.get(name, "").strip().lower()
     if text not in ("", "yes", "no", "true", "false", "1", "0"):
-        raise BadInputError(f"{name}: {text!r} is neither yes nor no")
+        raise BadInputError(say("{name}: {text!r} is neither yes nor no", name=name, text=text))
     return default if not text else text in ("yes", "true", "1")
 
 
@@ -310,10 +325,10 @@ def _moment(text: str, now: int) -> int:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise BadInputError(f"expires: {text!r} is no time; write it like 2027-01-31T00:00:00Z") from None
+        raise BadInputError(say("expires: {text!r} is no time; write it like 2027-01-31T00:00:00Z", text=text)) from None
     if found.tzinfo is None:
-        raise BadInputError("expires: name its offset, like 2027-01-31T00:00:00Z")
+        raise BadInputError(say("expires: name its offset, like 2027-01-31T00:00:00Z"))
     at = int(found.timestamp()) * 1_000_000
     if at <= now:
-        raise BadInputError(f"expires: {text} has passed already")
+        raise BadInputError(say("expires: {text} has passed already", text=text))
     return at

@@ -13,6 +13,7 @@ from gatepost.admin.desk import Desk, covers
 from gatepost.core.access import Entry, Network, prefixes
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import Client, numbered, pair, prefix_text
+from gatepost.core.texts import say, say_many
 
 SLICE = 4_096
 SHOWN = 20
@@ -38,10 +39,16 @@ class Neighbours(Struct, frozen=True, kw_only=True):
     @property
     def warning(self) -> str:
         """Who would be hit that should perhaps not; empty where nobody is known."""
-        told = [f"{self.good} address{'es' if self.good > 1 else ''} in it logged in well or delivered mail in the last days"] if self.good else []
-        if self.known:
-            told.append(f"{', '.join(self.some_known[:3])}{' and others' if self.known > 3 else ''} logged in well from there")
-        return "; ".join(told)
+        one, more = (
+            "{count} address in it logged in well or delivered mail in the last days",
+            "{count} addresses in it logged in well or delivered mail in the last days",
+        )
+        good = say_many(one, more, self.good) if self.good else ""
+        names = tuple(self.some_known[:3])
+        known: str = say("{names} logged in well from there", names=names) if self.known else ""
+        if self.known > 3:
+            known = say("{names} and others logged in well from there", names=names)
+        return say("{good}; {known}", good=good, known=known) if good and known else good or known
 
 
 def net_of(text: str) -> Network:
@@ -51,7 +58,7 @@ def net_of(text: str) -> Network:
     except ValueError as wrong:
         raise BadInputError(str(wrong)) from None
     if len(nets) > 1:
-        raise BadInputError("prefix: a range can be denied, not blocked; write it as a prefix, or use gatepost access deny")
+        raise BadInputError(say("prefix: a range can be denied, not blocked; write it as a prefix, or use gatepost access deny"))
     return nets[0]
 
 

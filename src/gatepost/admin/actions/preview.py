@@ -15,6 +15,7 @@ from gatepost.admin.faults import UnknownError
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule, check_rules, sentence
 from gatepost.core.spans import DAY
+from gatepost.core.texts import say
 from gatepost.pipeline.previews import AskPreview, PreviewState
 from gatepost.pipeline.recall import Recall, RecallError
 
@@ -49,7 +50,7 @@ def begin_preview(desk: Desk, asked: AskRules) -> Begun:
     try:
         state = _recall(desk).begin_preview(question)
     except RecallError as wrong:
-        raise BadInputError(f"preview: {wrong}") from None
+        raise BadInputError(say("preview: {wrong}", wrong=str(wrong))) from None
     return Begun(number=state.number, since=since, until=question.until, before=_sentences(engine.rules, names), after=_sentences(after, names))
 
 
@@ -57,7 +58,7 @@ def preview(desk: Desk, number: int) -> PreviewState:
     """How far a preview is, or what came of it. Raises UnknownError where there is none of this number."""
     found = _recall(desk).preview(number)
     if found is None:
-        raise UnknownError(f"preview: {number} is not the newest one; begin another")
+        raise UnknownError(say("preview: {number} is not the newest one; begin another", number=number))
     return found
 
 
@@ -70,17 +71,17 @@ def cancel_preview(desk: Desk, number: int) -> PreviewState:
 
 def _recall(desk: Desk) -> Recall:
     if desk.recall is None:
-        raise BadInputError("preview: no history is kept here ([history] days = 0), so there is no past to look at")
+        raise BadInputError(say("preview: no history is kept here ([history] days = 0), so there is no past to look at"))
     return desk.recall
 
 
 def _after(rules: tuple[Rule, ...], asked: AskRules) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """The rules as they would be, and the names of those in question."""
     if bool(asked.rule) == bool(asked.preset):
-        raise BadInputError("rule: name a rule or a preset, one of the two")
+        raise BadInputError(say("rule: name a rule or a preset, one of the two"))
     if asked.preset:
         if asked.changes:
-            raise BadInputError("changes: belong to a rule, not to a preset")
+            raise BadInputError(say("changes: belong to a rule, not to a preset"))
         after = PRESETS[asked.preset]
         today = {rule.name: rule for rule in rules}
         there = {rule.name: rule for rule in after}
@@ -99,4 +100,4 @@ def _after(rules: tuple[Rule, ...], asked: AskRules) -> tuple[tuple[Rule, ...], 
 
 def _sentences(rules: Iterable[Rule], names: Iterable[str]) -> list[str]:
     wanted = set(names)
-    return [f"{rule.name}: {sentence(rule)}" for rule in rules if rule.name in wanted]
+    return [say("{name}: {sentence}", name=rule.name, sentence=sentence(rule)) for rule in rules if rule.name in wanted]

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from gatepost.admin.desk import Desk
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY, SECOND
+from gatepost.core.texts import say
 from gatepost.pipeline.recall import RecallError
 from gatepost.pipeline.reports import MOST_DAYS, MOST_ROWS, TIMES, AskReport, By, Counted, GapDay, Tally
 
@@ -60,14 +61,14 @@ class Report(Struct, frozen=True, kw_only=True):
 async def report(desk: Desk, asked: FindReport) -> Report:
     """The report. Raises BadInputError where no history is kept, or no keeper answers."""
     if desk.recall is None:
-        raise BadInputError("history: none is kept here ([history] days = 0), so there is nothing to report")
+        raise BadInputError(say("history: none is kept here ([history] days = 0), so there is nothing to report"))
     now = desk.now()
     since = (now // DAY - asked.days + 1) * DAY
     limit = MOST_CLIENTS if asked.by == "country" else MOST_DAYS if asked.by in TIMES else asked.limit
     try:
         tally = await desk.recall.report(AskReport(since=since, until=now + 1, by="client" if asked.by == "country" else asked.by, limit=limit))
     except RecallError as wrong:
-        raise BadInputError(f"history: {wrong}") from None
+        raise BadInputError(say("history: {wrong}", wrong=str(wrong))) from None
     rows, groups, without = tally.rows, tally.groups, tally.without
     if asked.by == "country":
         countries = await asyncio.to_thread(_by_country, tally, desk.country)

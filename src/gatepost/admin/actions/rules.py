@@ -18,6 +18,7 @@ from gatepost.core.deeds import AdoptRules
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Mode, Preset, Rule, check_rules, sentence
 from gatepost.core.spans import decode_span, encode_span
+from gatepost.core.texts import say
 from gatepost.wire.explain import explain
 from gatepost.wire.toml_files import read_rules, write_rules
 
@@ -75,7 +76,13 @@ def _rules(desk: Desk, version: str, name: str = "") -> tuple[Rule, ...]:
     """The rules in force. Raises StaleError where they have not this version, nor the rule that is to be changed."""
     rules = desk.guard.order.engine.rules
     if version and version != version_of(rules) and not (name and version == version_of_rule(desk, name)):
-        raise StaleError(f"version: the rules were changed meanwhile (they are {version_of(rules)}, not {version}); look again and repeat")
+        raise StaleError(
+            say(
+                "version: the rules were changed meanwhile (they are {now}, not {version}); look again and repeat",
+                now=version_of(rules),
+                version=version,
+            )
+        )
     return rules
 
 
@@ -84,8 +91,8 @@ def _find(rules: tuple[Rule, ...], name: str) -> Rule:
         if rule.name == name:
             return rule
     near = get_close_matches(name, [rule.name for rule in rules], 1)
-    cure = f"did you mean {near[0]}?" if near else f"one of {', '.join(rule.name for rule in rules) or 'none'}"
-    raise UnknownError(f"name: there is no rule {name!r}; {cure}")
+    cure = say("did you mean {near}?", near=near[0]) if near else say("one of {names}", names=tuple(rule.name for rule in rules) or "none")
+    raise UnknownError(say("name: there is no rule {name!r}; {cure}", name=name, cure=cure))
 
 
 async def _adopt(desk: Desk, who: Who, rules: tuple[Rule, ...], action: str, subject: str, before: Any, after: Any) -> Listed:
@@ -114,7 +121,7 @@ def with_changes(rules: tuple[Rule, ...], name: str, changes: dict[str, Any]) ->
     except msgspec.ValidationError as wrong:
         raise BadInputError(explain(str(wrong), Rule, fields)[0]) from None
     if rule.name != name and rule.name in known:
-        raise BadInputError(f"name: there is a rule {rule.name!r} already")
+        raise BadInputError(say("name: there is a rule {name!r} already", name=rule.name))
     return tuple(rule if each.name == name else each for each in rules) if before else (*rules, rule), before, rule
 
 
@@ -152,7 +159,7 @@ async def remove_rule(desk: Desk, who: Who, name: str, version: str = "") -> Lis
 async def adopt_preset(desk: Desk, who: Who, preset: Preset, version: str = "") -> Listed:
     """Replaces all rules by those of a preset."""
     if preset not in PRESETS:
-        raise UnknownError(f"preset: {preset!r} is none; one of {', '.join(PRESETS)}")
+        raise UnknownError(say("preset: {preset!r} is none; one of {presets}", preset=preset, presets=tuple(PRESETS)))
     before = _rules(desk, version)
     return await _adopt(desk, who, PRESETS[preset], "rules.preset", preset, before, PRESETS[preset])
 
@@ -161,7 +168,7 @@ async def reset_rule(desk: Desk, who: Who, name: str, version: str = "") -> List
     """Gives a rule back the numbers that it came with."""
     shipped = next((rule for preset in ("standard", "strict") for rule in PRESETS[preset] if rule.name == name), None)
     if shipped is None:
-        raise UnknownError(f"name: {name!r} came with no preset; it cannot be reset")
+        raise UnknownError(say("name: {name!r} came with no preset; it cannot be reset", name=name))
     rules = _rules(desk, version, name)
     before = next((each for each in rules if each.name == name), None)
     new = tuple(shipped if each is before else each for each in rules) if before else (*rules, shipped)
@@ -172,7 +179,7 @@ async def import_rules(desk: Desk, who: Who, text: str, name: str = "rules", ver
     """Replaces all rules by those of a TOML text. Raises BadInputError with line and field."""
     found = read_rules(text, name)
     if found.allow or found.deny:
-        raise BadInputError("allow, deny: this imports rules alone; use gatepost access import for lists", name)
+        raise BadInputError(say("allow, deny: this imports rules alone; use gatepost access import for lists"), name)
     before = _rules(desk, version)
     return await _adopt(desk, who, found.rules(), "rules.import", name, before, found.rules())
 

@@ -11,6 +11,7 @@ from gatepost.admin.desk import Desk, Source, unfed
 from gatepost.core.counters import KIND_OF
 from gatepost.core.countries import CountryPolicy
 from gatepost.core.facts import Held, kind_name
+from gatepost.core.texts import say
 from gatepost.pipeline.mirrors import MirrorState
 from gatepost.pipeline.recall import Counts
 from gatepost.pipeline.witness import WitnessState
@@ -145,17 +146,17 @@ def problems_of(desk: Desk) -> list[str]:
     mirrors = [mirror.state() for mirror in desk.guard.mirrors]
     found = [
         *desk.problems(),
-        *(f"{source.name}: {source.problem}" for source in desk.sources() if source.problem),
-        *(f"{mirror.name}: {mirror.problem}" for mirror in mirrors if mirror.problem),
-        *(f"witness: {each.problem}; {each.cure}" for each in desk.guard.witness.state() if each.problem),
+        *(say("{name}: {problem}", name=source.name, problem=source.problem) for source in desk.sources() if source.problem),
+        *(say("{name}: {problem}", name=mirror.name, problem=mirror.problem) for mirror in mirrors if mirror.problem),
+        *(say("witness: {problem}; {cure}", problem=each.problem, cure=each.cure) for each in desk.guard.witness.state() if each.problem),
         *desk.unresolved.values(),
         *country_problems(desk),
-        *(f"channel {channel.name}: {channel.problem}" for channel in desk.channels() if channel.problem),
+        *(say("channel {name}: {problem}", name=channel.name, problem=channel.problem) for channel in desk.channels() if channel.problem),
     ]
-    found += [f"rule {rule.name}: {said}" for rule in desk.guard.order.engine.rules if (said := unfed(desk, rule))]
+    found += [say("rule {name}: {problem}", name=rule.name, problem=said) for rule in desk.guard.order.engine.rules if (said := unfed(desk, rule))]
     store = _store(desk)
     if store.problem and not any(store.problem in problem for problem in found):
-        found.append(f"state: {store.problem}")
+        found.append(say("state: {problem}", problem=store.problem))
     return found
 
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, structs
 
 from gatepost.admin.desk import Desk
 from gatepost.admin.faults import UnknownError
+from gatepost.core.texts import say
 from gatepost.stores.contract import Audit
 
 
@@ -56,7 +57,7 @@ async def find_line(desk: Desk, number: int) -> TrailLine:
     """One line. Raises UnknownError where there is none of this number, and StoreError."""
     found = await asyncio.to_thread(desk.store.audit, 1, number + 1)
     if not found or found[0][0] != number:
-        raise UnknownError(f"number: the audit trail has no line {number}")
+        raise UnknownError(say("number: the audit trail has no line {number}", number=number))
     return line_of(number, found[0][1])
 
 

@@ -23,9 +23,10 @@ from gatepost.core.countries import CountryPolicy
 from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Hold, Lift, Pause, Retime
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
-from gatepost.core.rules import Rule, check_rules, sentence
+from gatepost.core.rules import Rule, check_rules, clause
 from gatepost.core.spans import LONGEST, Span, decode_span
 from gatepost.core.subjects import Subject, name_of, network
+from gatepost.core.texts import say, without
 from gatepost.stores.contract import Audit
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ async def show_line(desk: Desk, who: Who, number: int) -> LineShown:
     try:
         return LineShown(line=line, undo=(await _plan(desk, who, line)).said)
     except BadInputError as wrong:
-        return LineShown(line=line, undo="", refused=wrong.said.removeprefix("number: "))
+        return LineShown(line=line, undo="", refused=without(wrong.said, "number: "))
 
 
 async def undo(desk: Desk, who: Who, role: Role, number: int) -> Undone:
@@ -80,7 +81,7 @@ async def undo(desk: Desk, who: Who, role: Role, number: int) -> Undone:
     line = await find_line(desk, number)
     plan = await _plan(desk, who, line)
     if not at_least(role, plan.role):
-        raise ForbiddenError(f"undoing {line.action} takes the role {plan.role}; yours is {role}")
+        raise ForbiddenError(say("undoing {action} takes the role {role}; yours is {yours}", action=line.action, role=plan.role, yours=role))
     audit = audit_line(desk.now(), who, plan.action, line.subject, plan.before, plan.after, f"undoes {number}")
     await desk.guard.do_all(plan.deeds, [audit])
     return Undone(number=number, said=plan.said)
@@ -90,15 +91,15 @@ async def _plan(desk: Desk, who: Who, line: TrailLine) -> Undo:
     """What is to be done. Raises BadInputError where it cannot be."""
     plans = [plan for start, plan in _PLANS.items() if line.undoable and line.action.startswith(start)]
     if not plans:
-        raise BadInputError(f"number: {line.action} cannot be undone")
+        raise BadInputError(say("number: {action} cannot be undone", action=line.action))
     try:
         return plans[0](desk, who, line)
     except _ChangedSince as wrong:
         later = await asyncio.to_thread(_later, desk, line, wrong.about)
-        raise ConflictError(f"number: line {line.number} cannot be undone: {wrong}; {later}") from None
+        raise ConflictError(say("number: line {number} cannot be undone: {wrong}; {later}", number=line.number, wrong=wrong, later=later)) from None
     except (msgspec.MsgspecError, KeyError):
-        said = "it is an import of more than 10,000 entries, or from another version of Gatepost"
-        raise BadInputError(f"number: line {line.number} does not tell enough to be undone: {said}") from None
+        said = say("it is an import of more than 10,000 entries, or from another version of Gatepost")
+        raise BadInputError(say("number: line {number} does not tell enough to be undone: {said}", number=line.number, said=said)) from None
 
 
 class _ChangedSince(Exception):  # noqa: N818
@@ -115,18 +116,30 @@ def _later(desk: Desk, line: TrailLine, about: Callable[[Audit], bool]) -> str:
         found = desk.store.audit(200, before)
         for number, each in found:
             if number <= line.number:
-                return "it ran out, or the program itself changed it"
+                return say("it ran out, or the program itself changed it")
             if about(each):
-                return f"line {number} changed it since ({each.who}: {each.action} {each.subject}".rstrip() + ")"
+                deed = f"{each.action} {each.subject}".rstrip()
+                return say("line {number} changed it since ({who}: {deed})", number=number, who=each.who, deed=deed)
         if not found:
             break
         seen, before = seen + len(found), found[-1][0]
-    return f"none of the newest {LOOKED_THROUGH} lines tells what changed it"
+    return say("none of the newest {many} lines tells what changed it", many=LOOKED_THROUGH)
 
 
 def _listed(names: Iterable[str]) -> str:
     found = list(dict.fromkeys(names))
-    return ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+    if len(found) > NAMED:
+        return say("{names} and {many} more", names=tuple(found[:NAMED]), many=len(found) - NAMED)
+    return ", ".join(found)
+
+
+def _together(said: Sequence[str]) -> str:
+    if len(said) > NAMED:
+        return say("{deeds}; and {many} more", deeds=_together(said[:NAMED]), many=len(said) - NAMED)
+    found = said[0] if said else ""
+    for each in said[1:]:
+        found = say("{one}; {other}", one=found, other=each)
+    return found
 
 
 def _rows(text: str, kind: type[T]) -> list[T]:
@@ -150,20 +163,22 @@ def _undo_rules(desk: Desk, who: Who, line: TrailLine) -> Undo:
         def about(each: Audit) -> bool:
             return each.action.startswith(("rules.", "import.rules")) and any(f'"name":"{name}"' in each.before + each.after for name in moved)
 
-        raise _ChangedSince(f"the rule {_listed(moved)} is not as it left it", about)
+        raise _ChangedSince(say("the rule {names} is not as it left it", names=_listed(moved)), about)
     if not names:
-        raise BadInputError(f"number: line {line.number} changed nothing")
+        raise BadInputError(say("number: line {number} changed nothing", number=line.number))
     rules = _put_back(engine.rules, names, was, list(became))
     try:
         check_rules(rules)
     except ValueError as wrong:
         raise BadInputError(str(wrong)) from None
-    said = [f"{name} says again: {sentence(was[name]).rstrip('.')} ({was[name].mode})" for name in names if name in was]
+    said = [
+        say("{name} says again: {sentence} ({mode})", name=name, sentence=clause(was[name]), mode=was[name].mode) for name in names if name in was
+    ]
     gone = [name for name in names if name not in was]
-    said += [f"the rule {_listed(gone)} goes"] if gone else []
+    said += [say("the rule {names} goes", names=_listed(gone))] if gone else []
     parts = {"before": [now[name] for name in names if name in now], "after": [was[name] for name in names if name in was]}
     return Undo(
-        said="; ".join(said[:NAMED]) + (f"; and {len(said) - NAMED} more" if len(said) > NAMED else ""),
+        said=_together(said),
         role="administrator",
         deeds=(AdoptRules(desk.now(), rules, engine.brake),),
         action="rules.undo",
@@ -197,28 +212,29 @@ def _undo_access(desk: Desk, who: Who, line: TrailLine) -> Undo:
     left = {each for each in became if not (each.name and each.prefix)}  # whatever a host name stands for now goes with it
     if gone := left.difference(there):
         raise _ChangedSince(
-            f"{_listed(each.prefix or each.name for each in became if each in gone)} does not stand there as it left it", _lists(gone)
+            say("{names} does not stand there as it left it", names=_listed(each.prefix or each.name for each in became if each in gone)),
+            _lists(gone),
         )
     names = {each.name for each in left if each.name}
     kept = [each for each in there if each not in left and not (each.name and each.name in names)]
     back = [each for each in was if each.in_force(now)]
     if not left and not back:
-        raise BadInputError(f"number: what line {line.number} took away has run out meanwhile")
+        raise BadInputError(say("number: what line {number} took away has run out meanwhile", number=line.number))
     new = (*kept, *back)
     try:
         check_entries(new)
     except ValueError as wrong:
-        raise _ChangedSince(str(wrong).removeprefix("prefix: "), _lists(back)) from None
+        raise _ChangedSince(without(str(wrong), "prefix: "), _lists(back)) from None
     if {each.prefix for each in left if each.own} - {each.prefix for each in back if each.own}:
-        raise BadInputError(f"number: line {line.number} concerns this host's own networks, which stay")
+        raise BadInputError(say("number: line {number} concerns this host's own networks, which stay", number=line.number))
     harm = Harm(desk, who, new)
     for each in back:
         if each.verb == "deny":
             harm.check_deny(each)
-    said = [f"off the lists: {_listed(map(str, became))}"] if left else []
-    said += [f"back on them: {_listed(map(str, back))}"] if back else []
+    said = [say("off the lists: {entries}", entries=_listed(map(str, became)))] if left else []
+    said += [say("back on them: {entries}", entries=_listed(map(str, back)))] if back else []
     return Undo(
-        said="; ".join(said),
+        said=_together(said),
         role="operator",
         deeds=(AdoptLists(now, new),),
         action="access.undo",
@@ -244,9 +260,9 @@ def _undo_hold(desk: Desk, who: Who, line: TrailLine) -> Undo:
     subject, now = subject_of(desk, line.subject), desk.now()
     held = desk.guard.standing.about(name_of(subject), now)
     if not any(not each.rule and each.start == line.at for each in held):
-        raise _ChangedSince(f"the block of {subject.text} that it made does not stand any more", _holds(subject))
+        raise _ChangedSince(say("the block of {subject} that it made does not stand any more", subject=subject.text), _holds(subject))
     return Undo(
-        said=f"lifts what holds {subject.text}, and clears what was counted of it, as unblock does",
+        said=say("lifts what holds {subject}, and clears what was counted of it, as unblock does", subject=subject.text),
         role="operator",
         deeds=(Lift(now, subject),),
         action="unblock",
@@ -269,10 +285,12 @@ def _undo_prolong(desk: Desk, who: Who, line: TrailLine) -> Undo:
     ends = {(each.rule, each.until + by): each.until for each in _rows(line.before, Block)}
     held = {(each.rule, each.until): each for each in desk.guard.standing.about(name_of(subject), now)}
     if not ends.keys() <= held.keys():
-        raise _ChangedSince(f"the block of {subject.text} does not stand as it left it", _holds(subject))
+        raise _ChangedSince(say("the block of {subject} does not stand as it left it", subject=subject.text), _holds(subject))
     last = max(ends.values())
     return Undo(
-        said=f"the block of {subject.text} " + ("ends when it would have ended before" if last > now else "ends now, for it would be over"),
+        said=say("the block of {subject} ends when it would have ended before", subject=subject.text)
+        if last > now
+        else say("the block of {subject} ends now, for it would be over", subject=subject.text),
         role="operator",
         deeds=tuple(Retime(now, subject, held[key].number, until) for key, until in ends.items()),
         action="blocks.shorten" if longer else "blocks.prolong",
@@ -285,16 +303,18 @@ def _undo_unblock(desk: Desk, who: Who, line: TrailLine) -> Undo:
     subject, now = subject_of(desk, line.subject), desk.now()
     stands = [each for each in _rows(line.before, Block) if each.until > now and not each.watched]
     if not stands:
-        raise BadInputError(f"number: nothing that line {line.number} lifted would still hold {subject.text}")
+        raise BadInputError(say("number: nothing that line {number} lifted would still hold {text}", number=line.number, text=subject.text))
     if any(each.logins or each.action != "block" for each in stands):
-        raise BadInputError(f"number: line {line.number} lifted what a hand cannot make again: a delay, or a hold of log-ins alone; its rule will")
+        raise BadInputError(
+            say("number: line {number} lifted what a hand cannot make again: a delay, or a hold of log-ins alone; its rule will", number=line.number)
+        )
     if any(each.holds for each in desk.guard.standing.about(name_of(subject), now)):
-        raise _ChangedSince(f"{subject.text} is held again", _holds(subject))
+        raise _ChangedSince(say("{subject} is held again", subject=subject.text), _holds(subject))
     if subject.by in ("client", "network"):
         Harm(desk, who).check_hold(network(subject.text), [name for name in PROTOCOLS if any(name in each.protocols for each in stands)])
     made = [(each, f"{each.rule}: {each.reason}"[:500] if each.rule else each.reason) for each in stands]
     return Undo(
-        said=f"holds {subject.text} again, by hand, for as long as it would have been held",
+        said=say("holds {subject} again, by hand, for as long as it would have been held", subject=subject.text),
         role="operator",
         deeds=tuple(Hold(now, subject, each.until, each.protocols, reason) for each, reason in made),
         action="blocks.add",
@@ -322,11 +342,11 @@ def _undo_pause(desk: Desk, who: Who, line: TrailLine) -> Undo:
     now, stands = desk.now(), desk.guard.order.engine.paused_until
     asked = msgspec.json.decode(line.after, type=PauseFor, dec_hook=decode_span)
     if stands != line.at + asked.hold_for.us or stands <= now:
-        raise _ChangedSince("its pause does not last any more", _is_pause)
+        raise _ChangedSince(say("its pause does not last any more"), _is_pause)
     before = next(iter(_rows(line.before, Until)), Until()).until
     if before > now:
-        return _pause(now, before, "the pause that it replaced lasts again", Until(stands))
-    said = "rules hold again; what the pause lifted stays lifted"
+        return _pause(now, before, say("the pause that it replaced lasts again"), Until(stands))
+    said = say("rules hold again; what the pause lifted stays lifted")
     return Undo(said=said, role="operator", deeds=(Pause(now, 0),), action="resume", before=Until(stands))
 
 
@@ -334,10 +354,10 @@ def _undo_resume(desk: Desk, who: Who, line: TrailLine) -> Undo:
     now, engine = desk.now(), desk.guard.order.engine
     before = next(iter(_rows(line.before, Until)), Until()).until
     if before <= now:
-        raise BadInputError(f"number: the pause that line {line.number} ended would be over by now")
+        raise BadInputError(say("number: the pause that line {number} ended would be over by now", number=line.number))
     if engine.paused_until > now:
-        raise _ChangedSince("the guard is paused again", _is_pause)
-    return _pause(now, before, "the pause goes on until the end that it had: rules hold nothing, and what they held since is lifted", None)
+        raise _ChangedSince(say("the guard is paused again"), _is_pause)
+    return _pause(now, before, say("the pause goes on until the end that it had: rules hold nothing, and what they held since is lifted"), None)
 
 
 def _pause(now: int, until: int, said: str, before: Until | None) -> Undo:
@@ -355,10 +375,12 @@ def _undo_country(desk: Desk, who: Who, line: TrailLine) -> Undo:
     stands, now = desk.guard.order.engine.countries, desk.now()
     (was,), (became,) = _rows(line.before, CountryPolicy), _rows(line.after, CountryPolicy)
     if stands != became:
-        raise _ChangedSince("the countries are not as it left them", lambda each: each.action.startswith("country."))
+        raise _ChangedSince(say("the countries are not as it left them"), lambda each: each.action.startswith("country."))
     if was.mode == "enforce":
-        raise BadInputError(f"number: before line {line.number} the policy was enforced: set it anew, so that it is seen whom it would shut out")
-    said = f"log-ins by country: {was.mode} again"
+        raise BadInputError(
+            say("number: before line {number} the policy was enforced: set it anew, so that it is seen whom it would shut out", number=line.number)
+        )
+    said = say("log-ins by country: {mode} again", mode=was.mode)
     return Undo(said=said, role="administrator", deeds=(AdoptCountries(now, was),), action=f"country.{was.mode}", before=stands, after=was)
 
 

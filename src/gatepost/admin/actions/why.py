@@ -19,6 +19,7 @@ from gatepost.core.deeds import Forget
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import Client, Subject, network
+from gatepost.core.texts import say
 from gatepost.core.trust import View
 from gatepost.pipeline.recall import AskForget, AskWhy, Past, RecallError
 from gatepost.stores.contract import Audit, StoreError
@@ -124,24 +125,24 @@ async def forget(desk: Desk, who: Who, text: str) -> Forgotten:
     """
     subject = subject_of(desk, text)
     if subject.by == "pair":
-        raise BadInputError("subject: forget the client or the account; what both did together cannot be told apart in log lines")
+        raise BadInputError(say("subject: forget the client or the account; what both did together cannot be told apart in log lines"))
     if desk.recall is None:
-        raise BadInputError("history: none is kept here ([history] days = 0), so there is nothing to forget")
+        raise BadInputError(say("history: none is kept here ([history] days = 0), so there is nothing to forget"))
     if desk.recall.counts() is None:
-        raise BadInputError("history: the keeper does not answer now; try again in a moment")
+        raise BadInputError(say("history: the keeper does not answer now; try again in a moment"))
     await desk.do(Forget(desk.now(), subject), who, "history.forget", subject.text)
     client, net, account = _named(subject)
     asked = AskForget(client=client, network=net, account=account)
     try:
         many = await desk.recall.forget(asked)
     except RecallError as wrong:
-        raise BadInputError(f"history: {wrong}") from None
+        raise BadInputError(say("history: {wrong}", wrong=str(wrong))) from None
     return Forgotten(subject=subject.text, forgotten=many)
 
 
 async def _past(desk: Desk, subject: Subject, view: View | None, standing: list[Decision]) -> tuple[Past, str]:
     if desk.recall is None:
-        return Past(), "no history is kept here ([history] days = 0)"
+        return Past(), say("no history is kept here ([history] days = 0)")
     evidence = tuple(each.evidence for each in reversed(standing))
     client, net, account = _named(subject)
     asked = AskWhy(client=client, network=net, account=account, prefixes=view.prefixes if view else (), evidence=evidence)

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from gatepost.admin.actions import access, lists
 from gatepost.admin.actions.find import words_of
 from gatepost.admin.pages.forms import fields_of, read
-from gatepost.admin.pages.visit import Done, Visit
+from gatepost.admin.pages.visit import Done, Visit, sentences
 from gatepost.core.decisions import QUESTION_STAGES
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import say, say_many, without
 
 ROWS = 100
 
@@ -30,7 +31,7 @@ async def show(visit: Visit) -> Response:
         try:
             checked = access.check_client(visit.desk, client, "", visit.asked("stage", "connect"))
         except BadInputError as wrong:
-            problem = wrong.said.partition(": ")[2]
+            problem = without(wrong.said, wrong.said.partition(": ")[0] + ": ")
     return visit.render(
         "access.html",
         entries=found[(number - 1) * ROWS : number * ROWS],
@@ -52,16 +53,23 @@ async def show(visit: Visit) -> Response:
 async def add(visit: Visit) -> Done:
     """Puts an entry on a list."""
     entry = await access.add_entry(visit.desk, visit.who, read(access.AddEntry, visit.typed))
+    name = entry.prefix or entry.name
     many = sum(net.num_addresses for net in entry.networks)
-    size = f" It covers {many:,} addresses." if many > 1 else ""
-    wide = " That is wide: whoever is in there is not counted." if entry.verb == "allow" and many > 256 and entry.networks[0].version == 4 else ""
-    return Done(said=f"{entry.prefix or entry.name} is on the {entry.verb} list.{size}{wide}", to="/access")
+    size = say("It covers {many:,} addresses.", many=many) if many > 1 else ""
+    wide = say("That is wide: whoever is in there is not counted.") if entry.verb == "allow" and many > 256 and entry.networks[0].version == 4 else ""
+    said = say("{prefix} is on the allow list.", prefix=name) if entry.verb == "allow" else say("{prefix} is on the deny list.", prefix=name)
+    return Done(said=sentences(said, size, wide), to="/access")
 
 
 async def remove(visit: Visit) -> Done:
     """Takes an entry away."""
     gone = await access.remove_entry(visit.desk, visit.who, visit.text("prefix"))
-    return Done(said=f"{visit.text('prefix')} is off the list ({len(gone)} entr{'ies' if len(gone) > 1 else 'y'}).", to="/access")
+    return Done(
+        said=say_many(
+            "{prefix} is off the list ({count} entry).", "{prefix} is off the list ({count} entries).", len(gone), prefix=visit.text("prefix")
+        ),
+        to="/access",
+    )
 
 
 async def export(visit: Visit) -> Response:
@@ -81,9 +89,17 @@ async def bring(visit: Visit) -> Done | Response:
     dry = visit.text("deed") != "import"
     text = visit.text("rows")
     if not text.strip():
-        raise BadInputError("rows: is empty; paste a CSV or a line for each address")
+        raise BadInputError(say("rows: is empty; paste a CSV or a line for each address"))
     protocols = " ".join(visit.typed.get("protocols", ()))
     found = await lists.import_entries(visit.desk, visit.who, text, visit.text("list"), dry_run=dry, protocols=protocols, **boxes)
     if dry or not found.applied:
         return visit.render("import.html", result=found, dry=dry, protocols=PROTOCOLS)
-    return Done(said=f"{found.added} entries were added, {found.replaced} replaced, {found.duplicates} were there already.", to="/access")
+    return Done(
+        said=say(
+            "{added} entries were added, {replaced} replaced, {duplicates} were there already.",
+            added=found.added,
+            replaced=found.replaced,
+            duplicates=found.duplicates,
+        ),
+        to="/access",
+    )

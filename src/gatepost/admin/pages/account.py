@@ -11,6 +11,7 @@ from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Visit
 from gatepost.admin.second import uri_of
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import say, say_many, without
 
 
 async def show(visit: Visit, token: str = "") -> Response:
@@ -30,36 +31,38 @@ async def show(visit: Visit, token: str = "") -> Response:
 async def password(visit: Visit) -> Done:
     """Changes the password."""
     if visit.text("new") != visit.text("again"):
-        raise BadInputError("again: the two passwords differ")
+        raise BadInputError(say("again: the two passwords differ"))
     try:
         await visit.accounts.change_password(visit.who, visit.secret, visit.text("old"), visit.text("new"), visit.client)
     except BadInputError as wrong:
-        raise BadInputError(wrong.said.replace("password: ", "new: ", 1) if wrong.said.startswith("password: ") else wrong.said) from None
-    return Done(said="The password is changed; your other sessions are ended.", to="/account")
+        raise BadInputError(
+            say("new: {said}", said=without(wrong.said, "password: ")) if wrong.said.startswith("password: ") else wrong.said
+        ) from None
+    return Done(said=say("The password is changed; your other sessions are ended."), to="/account")
 
 
 async def others(visit: Visit) -> Done:
     """Ends the other sessions."""
     many = await visit.accounts.log_out_others(visit.who, visit.secret)
-    return Done(said=f"{many} other session{'s' if many != 1 else ''} ended.", to="/account")
+    return Done(said=say_many("{count} other session ended.", "{count} other sessions ended.", many), to="/account")
 
 
 async def start_second(visit: Visit) -> Done:
     """Begins to set up a second factor."""
     visit.accounts.start_second(visit.who)
-    return Done(said="Add the secret below to your authenticator.", to="/account")
+    return Done(said=say("Add the secret below to your authenticator."), to="/account")
 
 
 async def confirm_second(visit: Visit) -> Done:
     """Puts it in force."""
     await visit.accounts.confirm_second(visit.who, visit.text("code"))
-    return Done(said="The second factor is on.", to="/account")
+    return Done(said=say("The second factor is on."), to="/account")
 
 
 async def end_second(visit: Visit) -> Done:
     """Takes it away."""
     await visit.accounts.end_second(visit.who, visit.text("old"), visit.client)
-    return Done(said="The second factor is off.", to="/account")
+    return Done(said=say("The second factor is off."), to="/account")
 
 
 async def add_token(visit: Visit) -> Response:
@@ -72,4 +75,4 @@ async def add_token(visit: Visit) -> Response:
 async def remove_token(visit: Visit) -> Done:
     """Takes a token away."""
     await visit.accounts.remove_token(visit.who, visit.text("name"))
-    return Done(said=f"The token {visit.text('name')} works no more.", to="/account")
+    return Done(said=say("The token {name} works no more.", name=visit.text("name")), to="/account")

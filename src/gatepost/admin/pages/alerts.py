@@ -8,6 +8,7 @@ from starlette.responses import Response
 from gatepost.admin.actions import channels
 from gatepost.admin.pages.visit import Done, Visit
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import say
 
 
 async def show(visit: Visit) -> Response:
@@ -19,5 +20,5 @@ async def test(visit: Visit) -> Done:
     """Sends a test message."""
     found = await channels.test_channel(visit.desk, visit.text("name"))
     if not found.ok:
-        raise BadInputError(f"The test on {found.name} failed: {found.problem}")
-    return Done(said=f"The test message was taken by {found.name}.", to="/alerts")
+        raise BadInputError(say("The test on {name} failed: {problem}", name=found.name, problem=found.problem))
+    return Done(said=say("The test message was taken by {name}.", name=found.name), to="/alerts")

@@ -14,6 +14,7 @@ from gatepost.admin.actions.undo import show_line
 from gatepost.admin.actions.undo import undo as undo_line
 from gatepost.admin.faults import UnknownError
 from gatepost.admin.pages.visit import Done, Visit
+from gatepost.core.texts import say
 from gatepost.stores.contract import StoreError
 
 ROWS = 50
@@ -45,4 +46,4 @@ async def show_one(visit: Visit) -> Response:
 async def undo(visit: Visit) -> Done:
     """Undoes a line."""
     done = await undo_line(visit.desk, visit.who, visit.user.role, _number(visit.request.path_params["number"]))
-    return Done(said=f"Line {done.number} is undone: {done.said}.", to="/audit")
+    return Done(said=say("Line {number} is undone: {said}.", number=done.number, said=done.said), to="/audit")

@@ -13,16 +13,23 @@ from gatepost.admin.actions import blocks, lasting
 from gatepost.admin.actions.find import Find, find_blocks
 from gatepost.admin.actions.neighbours import neighbours
 from gatepost.admin.pages.forms import fields_of, read
-from gatepost.admin.pages.visit import Done, Visit, link
+from gatepost.admin.pages.visit import Done, Visit, link, sentences
 from gatepost.core.facts import PROTOCOLS
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import Span
 from gatepost.core.subjects import Client, wider
+from gatepost.core.texts import say, say_many, without
 from gatepost.wire.explain import explain
 
 SPANS = ("1h", "1d", "7d", "30d")
 GRACES = ("0s", "1h", "1d", "7d")
-SORTS = {"newest": "newest first", "ending": "ending soonest", "subject": "by address", "count": "most counted", "often": "most often held"}
+SORTS = {
+    "newest": say("newest first"),
+    "ending": say("ending soonest"),
+    "subject": say("by address"),
+    "count": say("most counted"),
+    "often": say("most often held"),
+}
 
 
 def _find(visit: Visit) -> Find:
@@ -63,7 +70,7 @@ async def show(visit: Visit) -> Response:
 async def add(visit: Visit) -> Done:
     """Holds an address by hand."""
     made = await blocks.add_block(visit.desk, visit.who, read(blocks.AddBlock, visit.typed))
-    return Done(said=f"{made.subject} is blocked.", to="/blocks")
+    return Done(said=say("{subject} is blocked.", subject=made.subject), to="/blocks")
 
 
 async def show_network(visit: Visit) -> Response:
@@ -73,7 +80,7 @@ async def show_network(visit: Visit) -> Response:
     try:
         found = await neighbours(visit.desk, prefix)
     except BadInputError as wrong:
-        visit.wrong = visit.wrong or {"prefix": wrong.said.removeprefix("prefix: ")}
+        visit.wrong = visit.wrong or {"prefix": without(wrong.said, "prefix: ")}
     return visit.render("network.html", prefix=prefix, found=found, form=fields_of(blocks.AddBlock, {"for": "1d", "prefix": prefix}))
 
 
@@ -82,19 +89,21 @@ def _chosen(visit: Visit) -> tuple[str, ...]:
     one = visit.text("one")
     chosen = (one,) if one else tuple(dict.fromkeys(visit.typed.get("subject", ())))
     if not chosen:
-        raise BadInputError("tick at least one row, or use the button in a row")
+        raise BadInputError(say("tick at least one row, or use the button in a row"))
     return chosen
 
 
 def _names(chosen: Sequence[str]) -> str:
-    return f"{', '.join(chosen[:3])}{f' and {len(chosen) - 3} more' if len(chosen) > 3 else ''}"
+    if len(chosen) > 3:
+        return say("{names} and {many} more", names=tuple(chosen[:3]), many=len(chosen) - 3)
+    return ", ".join(chosen)
 
 
 def _span(visit: Visit, name: str, default: str) -> Span:
     try:
         return Span.parse(visit.text(name, default))
     except ValueError as wrong:
-        raise BadInputError(f"{name}: {wrong}") from None
+        raise BadInputError(say("{name}: {wrong}", name=name, wrong=str(wrong))) from None
 
 
 async def unblock(visit: Visit) -> Done:
@@ -103,25 +112,25 @@ async def unblock(visit: Visit) -> Done:
     lifted = [await blocks.unblock(visit.desk, visit.who, blocks.Unblock(subject=subject, grace=grace)) for subject in chosen]
     many = sum(len(each.released) for each in lifted)
     denied = [subject for subject, each in zip(chosen, lifted, strict=True) if each.denied]
-    said = f"{_names(chosen)}: {many} block{'s' if many != 1 else ''} lifted."
-    said += f" No rule holds it for {grace}." if grace.us else ""
-    said += f" Still on the deny list: {', '.join(denied[:3])}." if denied else ""
-    return Done(said=said, to=back(visit, "/blocks"))
+    said = say_many("{names}: {count} block lifted.", "{names}: {count} blocks lifted.", many, names=_names(chosen))
+    free = say("No rule holds it for {grace}.", grace=grace) if grace.us else ""
+    still = say("Still on the deny list: {names}.", names=tuple(denied[:3])) if denied else ""
+    return Done(said=sentences(said, free, still), to=back(visit, "/blocks"))
 
 
 async def prolong(visit: Visit) -> Done:
     """Holds what was chosen longer."""
     chosen, by = _chosen(visit), _span(visit, "for", "")
     await lasting.prolong(visit.desk, visit.who, lasting.Prolong(subjects=chosen, prolong_by=by))
-    return Done(said=f"{_names(chosen)}: held {by} longer.", to=back(visit, "/blocks"))
+    return Done(said=say("{chosen}: held {by} longer.", chosen=_names(chosen), by=by), to=back(visit, "/blocks"))
 
 
 async def make_permanent(visit: Visit) -> Done:
     """Puts what was chosen on the deny list."""
     found = await lasting.make_permanent(visit.desk, visit.who, lasting.Permanent(subjects=_chosen(visit)))
-    said = f"{_names([each.prefix for each in found.entries])}: on the deny list for good, no longer a block."
-    said += f" Of {_names(found.wider)} log-ins alone were held; now it is kept out of everything." if found.wider else ""
-    return Done(said=said, to=back(visit, "/blocks"))
+    said = say("{names}: on the deny list for good, no longer a block.", names=_names([each.prefix for each in found.entries]))
+    wider = say("Of {names} log-ins alone were held; now it is kept out of everything.", names=_names(found.wider)) if found.wider else ""
+    return Done(said=sentences(said, wider), to=back(visit, "/blocks"))
 
 
 def net_of(text: str) -> str:

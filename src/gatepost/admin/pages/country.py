@@ -12,6 +12,7 @@ from gatepost.admin.actions import country
 from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Visit
 from gatepost.core.iso3166 import NAMES
+from gatepost.core.texts import say
 
 
 async def show(visit: Visit) -> Response:
@@ -30,5 +31,9 @@ async def save(visit: Visit) -> Done:
     """Puts a policy in force."""
     asked = read(country.SetCountries, visit.typed, leave_out=("codes",), codes=list(visit.typed.get("codes", ())))
     found = await country.set_countries(visit.desk, visit.who, asked, visit.text("version"))
-    said = {"off": "Countries are not asked about.", "observe": "Countries are observed: nobody is refused.", "enforce": "Countries are enforced."}
+    said = {
+        "off": say("Countries are not asked about."),
+        "observe": say("Countries are observed: nobody is refused."),
+        "enforce": say("Countries are enforced."),
+    }
     return Done(said=said[found.policy.mode], to="/access/country")

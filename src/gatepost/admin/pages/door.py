@@ -14,6 +14,7 @@ from gatepost.admin.faults import UnknownError
 from gatepost.admin.pages.visit import Typed
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import Client, client
+from gatepost.core.texts import say
 
 if TYPE_CHECKING:
     from gatepost.admin.pages.site import Site
@@ -50,7 +51,9 @@ def show_first(site: "Site", key: str, name: str = "", problem: str = "") -> Res
     """The page behind a one-time link."""
     found = site.accounts.invitation(key)
     if found is None:
-        return site.render("login.html", None, 404, then="", name="", problem="This link was used, or is too old.", empty=not site.accounts.users)
+        return site.render(
+            "login.html", None, 404, then="", name="", problem=say("This link was used, or is too old."), empty=not site.accounts.users
+        )
     return site.render("first.html", None, 422 if problem else 200, key=key, fixed=found.name, role=found.role, name=name, problem=problem)
 
 
@@ -59,7 +62,7 @@ async def join(site: "Site", request: Request, typed: Typed) -> Response:
     key, name, password = (_first(typed, each) for each in ("key", "name", "password"))
     try:
         if password != _first(typed, "again"):
-            raise BadInputError("password: the two passwords differ")
+            raise BadInputError(say("password: the two passwords differ"))
         user = await site.accounts.accept(key, name, password, client_of(request))
     except UnknownError:
         return show_first(site, "")

@@ -115,7 +115,7 @@ def values_of(kind: type[Struct], typed: Typed, fields: Iterable[Field], prefix:
         elif sent and (sent[0].strip() or (field.kind == "choice" and "" in field.choices)):
             found[name] = _number(field, sent[0]) if field.kind == "number" else sent[0].strip() if field.kind != "text" else sent[0]
         elif field.required:
-            raise BadInputError(f"{name}: is empty; {field.meaning}")
+            raise BadInputError(say("{name}: is empty; {meaning}", name=name, meaning=field.meaning))
         elif field.kind in ("text", "number"):
             found[name] = "" if field.kind == "text" else field.least or 0
     return found
@@ -124,7 +124,7 @@ def values_of(kind: type[Struct], typed: Typed, fields: Iterable[Field], prefix:
 def _number(field: Field, text: str) -> int:
     text = text.strip()
     if not (text.isascii() and text.lstrip("-").isdigit() and len(text) < 12):
-        raise BadInputError(f"{field.name}: {text[:40]!r} is no whole number")
+        raise BadInputError(say("{name}: {text!r} is no whole number", name=field.name, text=text[:40]))
     return int(text)
 
 

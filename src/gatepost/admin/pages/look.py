@@ -63,11 +63,11 @@ class Speech:
         """Whatever a template prints: a `Text` in this language, and every text sound."""
         return sound(value.told(self._messages.gettext, self._messages.ngettext) if type(value) is Text else value)
 
-    def gettext(self, message: str, **values: Any) -> Markup:
+    def gettext(self, message: str, /, **values: Any) -> Markup:
         """A message, with its values."""
         return self._filled(self._messages.gettext(message), message, values) if values else self._plain(message)
 
-    def ngettext(self, one: str, many: str, num: int, **values: Any) -> Markup:
+    def ngettext(self, one: str, many: str, num: int, /, **values: Any) -> Markup:
         """The form of a message that belongs to a number."""
         return self._filled(self._messages.ngettext(one, many, num), one if num == 1 else many, {"num": num} | values)
 

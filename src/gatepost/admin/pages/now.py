@@ -18,6 +18,7 @@ from gatepost.admin.pages.pulse import HEIGHT, WIDTH, lines_of
 from gatepost.admin.pages.visit import Done, Visit
 from gatepost.admin.tongues import READS
 from gatepost.core.spans import Span
+from gatepost.core.texts import say
 
 EVERY = 2
 """Seconds between two pictures."""
@@ -74,10 +75,13 @@ async def pause(visit: Visit) -> Done:
     """Lifts the holds of rules for a while."""
     asked = read(blocks.PauseFor, visit.typed)
     lifted = await blocks.pause(visit.desk, visit.who, asked)
-    return Done(said=f"Paused for {Span(asked.hold_for.us)}: {len(lifted.released)} holds were lifted, and rules only watch.", to="/")
+    return Done(
+        said=say("Paused for {span}: {many} holds were lifted, and rules only watch.", span=Span(asked.hold_for.us), many=len(lifted.released)),
+        to="/",
+    )
 
 
 async def resume(visit: Visit) -> Done:
     """Rules hold again."""
     await blocks.resume(visit.desk, visit.who)
-    return Done(said="Rules hold again.", to="/")
+    return Done(said=say("Rules hold again."), to="/")

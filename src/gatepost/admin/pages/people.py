@@ -10,6 +10,7 @@ from gatepost.admin.accounts import ROLES, Invite, Role
 from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Visit, link
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import say
 
 
 async def show(visit: Visit, made: str = "") -> Response:
@@ -31,13 +32,13 @@ async def set_role(visit: Visit) -> Done:
     try:
         role = msgspec.convert(visit.text("role"), Role)
     except msgspec.ValidationError:
-        raise BadInputError(f"role: one of {', '.join(ROLES)}") from None
+        raise BadInputError(say("role: one of {roles}", roles=ROLES)) from None
     await visit.accounts.set_role(visit.who, name, role)
-    return Done(said=f"{name} is {role} now.", to="/people")
+    return Done(said=say("{name} is {role} now.", name=name, role=role), to="/people")
 
 
 async def remove(visit: Visit) -> Done:
     """Takes a user away."""
     name = visit.text("name")
     await visit.accounts.remove_user(visit.who, name)
-    return Done(said=f"{name} may not log in any more.", to="/people")
+    return Done(said=say("{name} may not log in any more.", name=name), to="/people")

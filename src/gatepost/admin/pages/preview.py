@@ -18,6 +18,7 @@ from gatepost.admin.pages.forms import fields_of, read
 from gatepost.admin.pages.visit import Done, Kept, Visit
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule, Where
+from gatepost.core.texts import say
 from gatepost.pipeline.previews import Day, PreviewState
 
 MOST_KEPT = 20
@@ -63,7 +64,7 @@ async def begin_rule(visit: Visit) -> Response:
     name = visit.request.path_params["name"]
     current = next((rule for rule in visit.desk.guard.order.engine.rules if rule.name == name), None)
     if current is None:
-        raise UnknownError(f"name: there is no rule {name!r}; somebody removed it meanwhile")
+        raise UnknownError(say("name: there is no rule {name!r}; somebody removed it meanwhile", name=name))
     changes = rules.changes_of(visit)
     if current.mode == "off" and changes.get("mode") == "off":
         del changes["mode"]  # off as it was: what it would do is asked
@@ -74,7 +75,7 @@ async def begin_new(visit: Visit) -> Response:
     """Previews a rule that does not exist yet."""
     name = rules.new_name(visit)
     if not name:
-        raise BadInputError("name: is empty; a rule needs one")
+        raise BadInputError(say("name: is empty; a rule needs one"))
     changes = rules.changes_of(visit)
     if changes.get("mode") == "off":
         del changes["mode"]
@@ -85,7 +86,7 @@ async def begin_preset(visit: Visit) -> Response:
     """Previews a preset."""
     name = visit.request.path_params["preset"]
     if name not in PRESETS:
-        raise UnknownError(f"preset: {name!r} is none; one of {', '.join(PRESETS)}")
+        raise UnknownError(say("preset: {name!r} is none; one of {presets}", name=name, presets=tuple(PRESETS)))
     return _begin(visit, f"/presets/{name}", name, preset=cast(Preset, name))
 
 
@@ -109,7 +110,7 @@ def _look(visit: Visit) -> tuple[int, PreviewState, Kept | None]:
     """The preview that the address names. Raises UnknownError."""
     text = visit.request.path_params["number"]
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise UnknownError(f"preview: {text!r} is no number of a preview")
+        raise UnknownError(say("preview: {text!r} is no number of a preview", text=text))
     number = int(text)
     kept = visit.site.previews.get(number)
     if kept and kept.result:
@@ -119,7 +120,7 @@ def _look(visit: Visit) -> tuple[int, PreviewState, Kept | None]:
     except UnknownError:
         if kept is None or kept.owner != visit.user.name:
             raise
-        found = PreviewState(number=number, state="failed", problem="another preview was begun since; what you typed is kept, so ask again")
+        found = PreviewState(number=number, state="failed", problem=say("another preview was begun since; what you typed is kept, so ask again"))
     if kept:
         kept.result = found.result
     return number, found, kept
@@ -130,7 +131,7 @@ async def show(visit: Visit) -> Response:
     try:
         number, found, kept = _look(visit)
     except BadInputError as wrong:
-        return visit.render("error.html", code=404, title="No such preview", problem=wrong.said, fragment=True)
+        return visit.render("error.html", code=404, title=say("No such preview"), problem=wrong.said, fragment=True)
     result = found.result
     bars, top = bars_of(result.days) if result else ([], 0)
     return visit.render(
@@ -161,4 +162,4 @@ async def cancel(visit: Visit) -> Done:
     """Stops it."""
     number, _, _ = _look(visit)
     cancel_preview(visit.desk, number)
-    return Done(said="The preview was stopped.", to=f"/preview/{number}")
+    return Done(said=say("The preview was stopped."), to=f"/preview/{number}")

@@ -19,6 +19,7 @@ from gatepost.admin.pages.visit import Done, Visit
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule, Where, sentence
 from gatepost.core.spans import DAY, SECOND, encode_span
+from gatepost.core.texts import say
 
 LEFT_OUT = ("name", "where")
 NARROW = "where."
@@ -91,14 +92,14 @@ async def change(visit: Visit) -> Done:
     name = visit.request.path_params["name"]
     listed = await rules.set_rule(visit.desk, visit.who, name, changes_of(visit), visit.text("version"))
     said = next(each.sentence for each in listed.rules if each.rule.name == name)
-    return Done(said=f"{name} says now: {said}", to="/rules")
+    return Done(said=say("{name} says now: {said}", name=name, said=said), to="/rules")
 
 
 def new_name(visit: Visit) -> str:
     """The name that was typed for a new rule. Raises BadInputError where it is taken."""
     name = visit.text("name").strip()
     if any(rule.name == name for rule in visit.desk.guard.order.engine.rules):
-        raise BadInputError(f"name: there is a rule {name!r} already")
+        raise BadInputError(say("name: there is a rule {name!r} already", name=name))
     return name
 
 
@@ -106,7 +107,7 @@ async def add(visit: Visit) -> Done:
     """Adds a rule."""
     name = new_name(visit)
     await rules.set_rule(visit.desk, visit.who, name, changes_of(visit), visit.text("version"))
-    return Done(said=f"The rule {name} was added.", to="/rules")
+    return Done(said=say("The rule {name} was added.", name=name), to="/rules")
 
 
 async def mode(visit: Visit) -> Done:
@@ -115,24 +116,28 @@ async def mode(visit: Visit) -> Done:
     try:
         asked = msgspec.convert({"mode": visit.text("mode")}, rules.SetMode)
     except msgspec.ValidationError:
-        raise BadInputError("mode: enforce, observe or off") from None
+        raise BadInputError(say("mode: enforce, observe or off")) from None
     await rules.set_mode(visit.desk, visit.who, name, asked.mode, visit.text("version"))
-    meaning = {"enforce": "enforces", "observe": "observes: it decides and records, and holds nothing", "off": "is off"}[asked.mode]
-    return Done(said=f"{name} {meaning}.", to="/rules")
+    said = {
+        "enforce": say("{name} enforces.", name=name),
+        "observe": say("{name} observes: it decides and records, and holds nothing.", name=name),
+        "off": say("{name} is off.", name=name),
+    }
+    return Done(said=said[asked.mode], to="/rules")
 
 
 async def reset(visit: Visit) -> Done:
     """Gives a rule the numbers back that it came with."""
     name = visit.request.path_params["name"]
     await rules.reset_rule(visit.desk, visit.who, name, visit.text("version"))
-    return Done(said=f"{name} has the numbers back that it came with.", to="/rules")
+    return Done(said=say("{name} has the numbers back that it came with.", name=name), to="/rules")
 
 
 async def remove(visit: Visit) -> Done:
     """Takes a rule away."""
     name = visit.request.path_params["name"]
     await rules.remove_rule(visit.desk, visit.who, name, visit.text("version"))
-    return Done(said=f"The rule {name} is gone.", to="/rules")
+    return Done(said=say("The rule {name} is gone.", name=name), to="/rules")
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -171,4 +176,4 @@ async def adopt(visit: Visit) -> Done:
     """Replaces all rules by a preset's."""
     name = visit.request.path_params["preset"]
     await rules.adopt_preset(visit.desk, visit.who, cast(Preset, name), visit.text("version"))
-    return Done(said=f"The rules are those of the preset {name}.", to="/rules")
+    return Done(said=say("The rules are those of the preset {name}.", name=name), to="/rules")

@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from jinja2 import Environment
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from gatepost.admin.accounts import Accounts, Role, csrf_of
 from gatepost.admin.api import server
@@ -28,10 +28,11 @@ from gatepost.admin.pages import access, account, alerts, audit, blocks, country
 from gatepost.admin.pages.look import STATIC, environment
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.admin.pages.shield import LOOPBACK, Shield
-from gatepost.admin.pages.visit import Deed, Done, Kept, Typed, View, Visit, link
+from gatepost.admin.pages.visit import Deed, Done, Kept, Typed, View, Visit, link, sentences
 from gatepost.admin.settings import ConsoleSettings
-from gatepost.admin.tongues import LOCALE, READS, choose, languages
+from gatepost.admin.tongues import LOCALE, READS, Reader, languages
 from gatepost.core.faults import BadInputError
+from gatepost.core.texts import say
 
 COOKIE = "gatepost"
 LARGEST = 8 * 1024 * 1024
@@ -136,19 +137,10 @@ class Site:
             *(Route(path, self._deed(deed, role, view), methods=["POST"]) for path, deed, role, view in DEEDS),
             *server.routes(self.desk, self._by_token),
         ]
-        app = Starlette(routes=routes, exception_handlers={HTTPException: self._not_found, Exception: self._our_fault})
+        reader = Middleware(Reader, languages(self.locale), self._settings.language)
+        app = Starlette(routes=routes, middleware=[reader], exception_handlers={HTTPException: self._not_found, Exception: self._our_fault})
         app.router.redirect_slashes = False
-        return Shield(self._in_a_language(app), (*self._settings.names, str(self._settings.address[0])), self._settings.tls)
-
-    def _in_a_language(self, app: ASGIApp) -> ASGIApp:
-        """Has each request answered in the language that the settings name, or its browser likes best."""
-        there, fixed = languages(self.locale), self._settings.language
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            READS.set(fixed or choose(Headers(scope=scope).get("accept-language", ""), there))
-            await app(scope, receive, send)
-
-        return answer
+        return Shield(app, (*self._settings.names, str(self._settings.address[0])), self._settings.tls)
 
     # --- who asks
 
@@ -189,10 +181,10 @@ class Site:
             except BadInputError as wrong:
                 return self.error(server.CODES.get(type(wrong), 422), str(wrong), visit)
             if visit is None:
-                return self._over("Your session is over.", request, typed)
+                return self._over(say("Your session is over."), request, typed)
             visit.typed = typed
             if not hmac.compare_digest(visit.text("csrf").encode(), csrf_of(visit.secret).encode()):
-                return self._over("This form is from an earlier session.", request, typed, visit)
+                return self._over(say("This form is from an earlier session."), request, typed, visit)
             if not visit.may(role):
                 return self._refuse(visit, role)
             try:
@@ -215,11 +207,11 @@ class Site:
         return self.render("over.html", visit, 403, title=said, kept=kept, to=link("/login", then=_page_before(request)), fragment=True)
 
     def _refuse(self, visit: Visit, role: Role) -> Response:
-        return self.error(403, f"This takes the role {role}; yours is {visit.user.role}.", visit)
+        return self.error(403, say("This takes the role {role}; yours is {yours}.", role=role, yours=visit.user.role), visit)
 
     def _say(self, secret: str, text: str) -> None:
         if self.desk.guard.journal.problem:
-            text += f" It is in force, but could not be stored: {self.desk.guard.journal.problem}"
+            text = sentences(text, say("It is in force, but could not be stored: {problem}", problem=self.desk.guard.journal.problem))
         self._said[secret] = text
         while len(self._said) > 1000:
             self._said.pop(next(iter(self._said)))
@@ -276,7 +268,7 @@ class Site:
         except BadInputError as wrong:
             return self.error(422, str(wrong))
         if not hmac.compare_digest(next(iter(typed.get("csrf", [""]))).encode(), csrf_of(secret).encode()):
-            return self.error(403, "This form is from an earlier session. Reload the page and log out again.", self._visit(request))
+            return self.error(403, say("This form is from an earlier session. Reload the page and log out again."), self._visit(request))
         await self.accounts.log_out(secret)
         self._said.pop(secret, None)
         answer = RedirectResponse("/login", 303)
@@ -302,19 +294,21 @@ class Site:
 
     def error(self, status: int, said: str, visit: Visit | None = None) -> Response:
         """A page that says what is wrong."""
-        return self.render("error.html", visit, status, title=HTTPStatus(status).phrase, problem=said, fragment=True)
+        return self.render("error.html", visit, status, title=say(HTTPStatus(status).phrase), problem=said, fragment=True)
 
     async def _not_found(self, request: Request, wrong: Exception) -> Response:
         if request.url.path.startswith("/api/"):
             return await server.not_found(request, wrong)
         status = wrong.status_code if isinstance(wrong, HTTPException) else 404
-        said = "There is no such page." if status == HTTPStatus.NOT_FOUND else "This page cannot be asked that way."
+        said = say("There is no such page.") if status == HTTPStatus.NOT_FOUND else say("This page cannot be asked that way.")
         return self.error(status, said, self._visit(request))
 
     async def _our_fault(self, request: Request, wrong: Exception) -> Response:
         if request.url.path.startswith("/api/"):
             return await server.our_fault(request, wrong)
-        return self.error(500, f"Gatepost failed at this ({type(wrong).__name__}); its log has the trace. Please report it.", self._visit(request))
+        return self.error(
+            500, say("Gatepost failed at this ({kind}); its log has the trace. Please report it.", kind=type(wrong).__name__), self._visit(request)
+        )
 
 
 def _page_before(request: Request) -> str:
@@ -326,14 +320,14 @@ def _page_before(request: Request) -> str:
 async def form_of(request: Request) -> Typed:
     """What a form sent. Raises BadInputError where it is none, or too large."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise BadInputError("a form is wanted here; programs use /api/v1")
+        raise BadInputError(say("a form is wanted here; programs use /api/v1"))
     data = bytearray()
     async for piece in request.stream():
         data += piece
         if len(data) > LARGEST:
-            raise TooLargeError(f"the form is longer than {LARGEST >> 20} MiB")
+            raise TooLargeError(say("the form is longer than {size} MiB", size=LARGEST >> 20))
     try:
         sent = parse_qs(data.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
     except ValueError:
-        raise BadInputError("the form is damaged") from None
+        raise BadInputError(say("the form is damaged")) from None
     return {name: [value.replace("\r\n", "\n") for value in values] for name, values in sent.items()}

@@ -18,7 +18,7 @@ from gatepost.admin.desk import Desk, Who
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import Client
-from gatepost.core.texts import without
+from gatepost.core.texts import say, without
 from gatepost.pipeline.previews import Preview
 
 Typed = Mapping[str, Sequence[str]]
@@ -116,6 +116,14 @@ View = Callable[[Visit], Awaitable[Response]]
 """Shows a page."""
 Deed = Callable[[Visit], Awaitable[Done | Response]]
 """Does what a form asks for. Raises BadInputError."""
+
+
+def sentences(*said: str) -> str:
+    """Sentences one after the other, without those that are empty."""
+    found = ""
+    for each in said:
+        found = say("{before} {then}", before=found, then=each) if found and each else found or each
+    return found
 
 
 def link(path: str, **query: Any) -> str:

@@ -10,9 +10,10 @@ from gatepost.admin.actions import blocks
 from gatepost.admin.actions.why import Why
 from gatepost.admin.actions.why import why as ask
 from gatepost.admin.pages.forms import fields_of, read
-from gatepost.admin.pages.visit import Done, Visit, link
+from gatepost.admin.pages.visit import Done, Visit, link, sentences
 from gatepost.core.faults import BadInputError
 from gatepost.core.subjects import Client
+from gatepost.core.texts import say, say_many, without
 
 
 async def show(visit: Visit) -> Response:
@@ -24,7 +25,7 @@ async def show(visit: Visit) -> Response:
         try:
             found = await ask(visit.desk, subject)
         except BadInputError as wrong:
-            problem = wrong.said.removeprefix("subject: ")
+            problem = without(wrong.said, "subject: ")
     return visit.render(
         "why.html",
         subject=subject,
@@ -51,13 +52,12 @@ def _verdicts(found: Why | None) -> dict[str, list[tuple[str, str, str]]]:
 async def unblock(visit: Visit) -> Done:
     """Lifts what holds the subject."""
     lifted = await blocks.unblock(visit.desk, visit.who, asked := read(blocks.Unblock, visit.typed))
-    said = f"{len(lifted.released)} block{'s' if len(lifted.released) != 1 else ''} of {asked.subject} lifted."
-    if lifted.denied:
-        said += f" The deny list still keeps it out: {lifted.denied.prefix}."
-    return Done(said=said, to=link("/why", subject=asked.subject))
+    said = say_many("{count} block of {subject} lifted.", "{count} blocks of {subject} lifted.", len(lifted.released), subject=asked.subject)
+    still = say("The deny list still keeps it out: {prefix}.", prefix=lifted.denied.prefix) if lifted.denied else ""
+    return Done(said=sentences(said, still), to=link("/why", subject=asked.subject))
 
 
 async def block(visit: Visit) -> Done:
     """Holds the subject by hand."""
     made = await blocks.add_block(visit.desk, visit.who, read(blocks.AddBlock, visit.typed))
-    return Done(said=f"{made.subject} is blocked.", to=link("/why", subject=made.subject))
+    return Done(said=say("{subject} is blocked.", subject=made.subject), to=link("/why", subject=made.subject))
