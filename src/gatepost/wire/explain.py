@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from gatepost.core.texts import Text, say
+
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _STEP = re.compile(r"([A-Za-z0-9_-]+)|\[(\d+)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
@@ -17,10 +19,11 @@ _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _OURS = re.compile(r"([a-z_.]+(?:, [a-z_.]+)*): ")
 
 
-def explain(error: str, kind: type, data: Any) -> tuple[str, str]:
+def explain(error: msgspec.ValidationError, kind: type, data: Any) -> tuple[str, str]:
     """A msgspec error about ``data`` read as ``kind``: what to say, and the path of the field, like ``rule[1].threshold``."""
-    said, path = _split(error)
-    return _explain(said, path, kind, data), _field_of(said, path)
+    said, path = _split(str(error))
+    cause = str(error.__cause__) if isinstance(error.__cause__, ValueError) else ""
+    return _explain(cause if cause == said else said, path, kind, data), _field_of(said, path)
 
 
 def steps(path: str) -> list[tuple[str, str]]:
@@ -47,15 +50,17 @@ def _explain(said: str, path: str, kind: type, data: Any) -> str:
     if unknown:
         known = _fields(_type_at(kind, path))
         near = get_close_matches(unknown[1], known, 1)
-        return f"{field}.{unknown[1]}: unknown field; ".lstrip(".") + (f"did you mean {near[0]}?" if near else f"it may be one of {', '.join(known)}")
+        cure = say("did you mean {near}?", near=near[0]) if near else say("it may be one of {names}", names=tuple(known))
+        return say("{field}: unknown field; {cure}", field=f"{field}.{unknown[1]}".lstrip("."), cure=cure)
     if missing:
-        return f"{field}.{missing[1]}: is missing; {_wanted(_type_at(kind, f'{path}.{missing[1]}'))}".lstrip(".")
+        wanted = _wanted(_type_at(kind, f"{path}.{missing[1]}"))
+        return say("{field}: is missing; {wanted}", field=f"{field}.{missing[1]}".lstrip("."), wanted=wanted)
     if _OURS.match(said):
-        return f"{field}.{said}".lstrip(".")
+        return say("{field}.{said}", field=field, said=said) if field else said
     wanted = _wanted(_type_at(kind, path), field)
     if said.startswith(("Expected", "Invalid")) and wanted:
-        return f"{field}: {_value_at(data, path)!r} is not allowed; {wanted}"
-    return f"{field}: {said}" if field else said
+        return say("{field}: {value!r} is not allowed; {wanted}", field=field, value=_value_at(data, path), wanted=wanted)
+    return say("{field}: {said}", field=field, said=said) if field else said
 
 
 def _type_at(kind: Any, path: str) -> Any:
@@ -86,29 +91,36 @@ def _fields(info: Any) -> list[str]:
     return [each.encode_name for each in getattr(_struct(info), "fields", ())]
 
 
-def _wanted(info: Any, field: str = "") -> str:
+def _wanted(info: Any, field: str = "") -> Text:
     """What a field takes, in words."""
     bare = _bare(info)
     if isinstance(bare, msgspec.inspect.StructType):
-        return f"a table with {', '.join(_fields(bare)[:3])}" + (", ..." if len(_fields(bare)) > 3 else "")
+        names = tuple(_fields(bare))
+        return say("a table with {names}, ...", names=names[:3]) if len(names) > 3 else say("a table with {names}", names=names)
     if isinstance(bare, msgspec.inspect.VarTupleType) and isinstance(_bare(bare.item_type), msgspec.inspect.StructType):
-        return f"a list of tables, each written under [[{field}]]"
+        return say("a list of tables, each written under [[{field}]]", field=field)
     if isinstance(bare, msgspec.inspect.DictType):
-        return f"a table; each of its values is {_wanted(bare.value_type)}"
+        return say("a table; each of its values is {wanted}", wanted=_wanted(bare.value_type))
     if isinstance(bare, msgspec.inspect.DateTimeType):
-        return "a date and time without quotes, like 2027-01-31T00:00:00Z"
+        return say("a date and time without quotes, like 2027-01-31T00:00:00Z")
     if isinstance(bare, msgspec.inspect.IntType):
-        return f"a whole number from {bare.ge} to {bare.le}" if bare.le is not None else "a whole number"
+        return say("a whole number from {least} to {most}", least=bare.ge, most=bare.le) if bare.le is not None else say("a whole number")
     if isinstance(bare, msgspec.inspect.LiteralType):
-        return f"one of {', '.join(repr(each) for each in bare.values)}"
+        return say("one of {values}", values=tuple(repr(each) for each in bare.values))
     if isinstance(bare, msgspec.inspect.BoolType):
-        return "true or false"
+        return say("true or false")
     if isinstance(bare, msgspec.inspect.VarTupleType):
-        return f"a list; {_wanted(bare.item_type)}"
+        return say("a list; {wanted}", wanted=_wanted(bare.item_type))
+    return _text(info)
+
+
+def _text(info: Any) -> Text:
     schema = info.extra_json_schema if isinstance(info, msgspec.inspect.Metadata) and info.extra_json_schema else {}
-    said = str(schema.get("description", ""))
-    examples = "".join(f', like "{each}"' for each in schema.get("examples", ())[:1])
-    return f"a text in quotes{examples}" + (f" ({said})" if said else "")
+    meaning = say(str(schema.get("description", "")))
+    wanted = say("a text in quotes")
+    for each in schema.get("examples", ())[:1]:
+        wanted = say('a text in quotes, like "{example}"', example=each)
+    return say("{wanted} ({meaning})", wanted=wanted, meaning=meaning) if meaning else wanted
 
 
 def _value_at(data: Any, path: str) -> Any:

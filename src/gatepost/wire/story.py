@@ -120,7 +120,7 @@ def _convert(fields: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(fields, kind, dec_hook=decode_span, strict=False)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), kind, fields)[0]) from None
+        raise BadInputError(explain(wrong, kind, fields)[0]) from None
 
 
 def _fields(words: list[str]) -> dict[str, Any]:

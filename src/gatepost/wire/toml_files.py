@@ -132,7 +132,7 @@ def read(kind: type[T], text: str, name: str) -> T:
     try:
         return msgspec.convert(data, kind, dec_hook=decode_span)
     except msgspec.ValidationError as wrong:
-        said, path = explain(str(wrong), kind, data)
+        said, path = explain(wrong, kind, data)
         raise BadInputError(said, name, line_of(text, path)) from None
 
 

@@ -309,7 +309,7 @@ def _entry(cells: dict[str, str], verb: Verb | None, now: int, protocols: str) -
     try:
         return entry_of(msgspec.convert(asked, AddEntry), now, _moment(cells.get("expires", "").strip(), now))
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), AddEntry, asked)[0]) from None
+        raise BadInputError(explain(wrong, AddEntry, asked)[0]) from None
 
 
 def _box(cells: dict[str, str], name: str, default: bool) -> bool:

@@ -119,7 +119,7 @@ def with_changes(rules: tuple[Rule, ...], name: str, changes: dict[str, Any]) ->
     try:
         rule = msgspec.convert(fields, Rule, dec_hook=decode_span, strict=False)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), Rule, fields)[0]) from None
+        raise BadInputError(explain(wrong, Rule, fields)[0]) from None
     if rule.name != name and rule.name in known:
         raise BadInputError(say("name: there is a rule {name!r} already", name=rule.name))
     return tuple(rule if each.name == name else each for each in rules) if before else (*rules, rule), before, rule

@@ -121,7 +121,7 @@ def read_query(request: Request, kind: type[Struct]) -> Any:
     try:
         return msgspec.convert(given, kind, strict=False, dec_hook=decode_span)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), kind, given)[0]) from None
+        raise BadInputError(explain(wrong, kind, given)[0]) from None
 
 
 async def read_body(request: Request, kind: Any) -> Any:
@@ -141,7 +141,7 @@ async def read_body(request: Request, kind: Any) -> Any:
     try:
         return msgspec.convert(plain, kind, dec_hook=decode_span)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), kind, plain)[0]) from None
+        raise BadInputError(explain(wrong, kind, plain)[0]) from None
 
 
 async def _data(request: Request) -> bytes:

@@ -38,7 +38,7 @@ def _find(visit: Visit) -> Find:
     try:
         return msgspec.convert(wishes, Find)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), Find, wishes)[0]) from None
+        raise BadInputError(explain(wrong, Find, wishes)[0]) from None
 
 
 async def show(visit: Visit) -> Response:

@@ -134,4 +134,4 @@ def read(kind: type[T], typed: Typed, leave_out: Iterable[str] = (), **fixed: An
     try:
         return msgspec.convert(values, kind, dec_hook=decode_span)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), kind, values)[0]) from None
+        raise BadInputError(explain(wrong, kind, values)[0]) from None

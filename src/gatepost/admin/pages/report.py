@@ -50,7 +50,7 @@ def _find(visit: Visit, limit: int) -> FindReport:
     try:
         return msgspec.convert(wishes, FindReport, strict=False)
     except msgspec.ValidationError as wrong:
-        raise BadInputError(explain(str(wrong), FindReport, wishes)[0]) from None
+        raise BadInputError(explain(wrong, FindReport, wishes)[0]) from None
 
 
 async def show(visit: Visit) -> Response:
