@@ -379,7 +379,7 @@ class Accounts:
         """Makes a token of a user; returns its secret, which is told this once."""
         user = self._user(who.name)
         if not at_least(user.role, asked.role):
-            raise BadInputError(say("role: you are {role}; a token cannot be more", role=user.role))
+            raise BadInputError(say("role: you are {role}; a token cannot be more", role=say(user.role)))
         if len(self.tokens) >= MOST or any(each.user == user.name and each.name == asked.name for each in self.tokens.values()):
             raise BadInputError(say("name: there is a token {name!r} of yours already, or there are {most}", name=asked.name, most=MOST))
         secret, now = "gp_" + secrets.token_urlsafe(32), self._now()

@@ -200,7 +200,6 @@ _WHOSE = {
     "account": say("on one account"),
     "pair": say("by one account from one address"),
 }
-_DISTINCT = {"accounts": "different accounts in {what}", "secrets": "different secrets in {what}", "clients": "different clients in {what}"}
 _TARGETS = {"protocol": say("that protocol"), "logins": say("its log-ins"), "everything": say("everything")}
 
 
@@ -211,22 +210,21 @@ def sentence(rule: Rule) -> Text:
 
 def clause(rule: Rule) -> Text:
     """The same within a longer sentence."""
-    message = "{threshold} {what} {whose} within {window} {where} {deed} for {span}"
+    parts = {
+        "threshold": rule.threshold,
+        "what": _what(rule),
+        "whose": _WHOSE[rule.by],
+        "where": _where(rule),
+        "deed": _deed(rule),
+        "span": rule.hold_for,
+    }
     if rule.counts == "open_connections":
-        message = "{threshold} {what} {whose} {where} {deed} for {span}"
+        said = say("{threshold} {what} {whose} {where} {deed} for {span}", **parts)
     elif rule.min_clients:
-        message = "{threshold} {what} {whose} and at least {clients} addresses within {window} {where} {deed} for {span}"
-    said = say(
-        message,
-        threshold=rule.threshold,
-        what=_what(rule),
-        whose=_WHOSE[rule.by],
-        clients=rule.min_clients,
-        window=rule.window,
-        where=_where(rule),
-        deed=_deed(rule),
-        span=rule.hold_for,
-    )
+        parts |= {"clients": rule.min_clients, "window": rule.window}
+        said = say("{threshold} {what} {whose} and at least {clients} addresses within {window} {where} {deed} for {span}", **parts)
+    else:
+        said = say("{threshold} {what} {whose} within {window} {where} {deed} for {span}", window=rule.window, **parts)
     if rule.mode == "enforce":
         return said
     return say("{rule} (observed only)", rule=said) if rule.mode == "observe" else say("{rule} (off)", rule=said)
@@ -234,8 +232,12 @@ def clause(rule: Rule) -> Text:
 
 def _what(rule: Rule) -> Text:
     what = say(PLURALS[rule.counts])
-    if rule.distinct:
-        what = say(_DISTINCT[rule.distinct], what=what)
+    if rule.distinct == "accounts":
+        what = say("different accounts in {what}", what=what)
+    elif rule.distinct == "secrets":
+        what = say("different secrets in {what}", what=what)
+    elif rule.distinct:
+        what = say("different clients in {what}", what=what)
     where = rule.where
     narrowed = (
         say("reason {value}", value=where.reason) if where.reason else "",

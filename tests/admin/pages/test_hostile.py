@@ -122,7 +122,7 @@ class Remembers:
         return ""
 
 
-def _poison(console: Served, text: str) -> str:
+def poison(console: Served, text: str) -> str:
     """Puts a text wherever one can be put; returns the account that it makes."""
     made, desk = console.made, console.made.desk
     sound = text.encode("utf-8", "replace").decode()
@@ -147,7 +147,7 @@ def poisoned(request: pytest.FixtureRequest) -> Iterator[tuple[Served, str, str]
     """A console in which a text is everywhere."""
     with served() as console:
         console.add_user("administrator", "administrator")
-        yield console, request.param, _poison(console, request.param)
+        yield console, request.param, poison(console, request.param)
 
 
 PAGES = {

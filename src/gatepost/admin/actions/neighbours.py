@@ -39,16 +39,16 @@ class Neighbours(Struct, frozen=True, kw_only=True):
     @property
     def warning(self) -> str:
         """Who would be hit that should perhaps not; empty where nobody is known."""
-        one, more = (
+        good = say_many(
             "{count} address in it logged in well or delivered mail in the last days",
             "{count} addresses in it logged in well or delivered mail in the last days",
+            self.good,
         )
-        good = say_many(one, more, self.good) if self.good else ""
         names = tuple(self.some_known[:3])
         known: str = say("{names} logged in well from there", names=names) if self.known else ""
         if self.known > 3:
             known = say("{names} and others logged in well from there", names=names)
-        return say("{good}; {known}", good=good, known=known) if good and known else good or known
+        return say("{good}; {known}", good=good, known=known) if self.good and known else good if self.good else known
 
 
 def net_of(text: str) -> Network:

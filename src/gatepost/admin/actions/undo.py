@@ -81,7 +81,7 @@ async def undo(desk: Desk, who: Who, role: Role, number: int) -> Undone:
     line = await find_line(desk, number)
     plan = await _plan(desk, who, line)
     if not at_least(role, plan.role):
-        raise ForbiddenError(say("undoing {action} takes the role {role}; yours is {yours}", action=line.action, role=plan.role, yours=role))
+        raise ForbiddenError(say("undoing {action} takes the role {role}; yours is {yours}", action=line.action, role=say(plan.role), yours=say(role)))
     audit = audit_line(desk.now(), who, plan.action, line.subject, plan.before, plan.after, f"undoes {number}")
     await desk.guard.do_all(plan.deeds, [audit])
     return Undone(number=number, said=plan.said)
@@ -172,7 +172,7 @@ def _undo_rules(desk: Desk, who: Who, line: TrailLine) -> Undo:
     except ValueError as wrong:
         raise BadInputError(str(wrong)) from None
     said = [
-        say("{name} says again: {sentence} ({mode})", name=name, sentence=clause(was[name]), mode=was[name].mode) for name in names if name in was
+        say("{name} says again: {sentence} ({mode})", name=name, sentence=clause(was[name]), mode=say(was[name].mode)) for name in names if name in was
     ]
     gone = [name for name in names if name not in was]
     said += [say("the rule {names} goes", names=_listed(gone))] if gone else []
@@ -380,7 +380,7 @@ def _undo_country(desk: Desk, who: Who, line: TrailLine) -> Undo:
         raise BadInputError(
             say("number: before line {number} the policy was enforced: set it anew, so that it is seen whom it would shut out", number=line.number)
         )
-    said = say("log-ins by country: {mode} again", mode=was.mode)
+    said = say("log-ins by country: {mode} again", mode=say(was.mode))
     return Undo(said=said, role="administrator", deeds=(AdoptCountries(now, was),), action=f"country.{was.mode}", before=stands, after=was)
 
 

@@ -15,7 +15,7 @@ from gatepost.core.texts import say
 
 async def show(visit: Visit, made: str = "") -> Response:
     """The page; with a link that was just made."""
-    return visit.render("people.html", people=visit.accounts.people(), roles=ROLES, form=fields_of(Invite), made=made)
+    return visit.render("people.html", people=visit.accounts.people(), roles=tuple(map(say, ROLES)), form=fields_of(Invite), made=made)
 
 
 async def invite(visit: Visit) -> Response:
@@ -32,9 +32,9 @@ async def set_role(visit: Visit) -> Done:
     try:
         role = msgspec.convert(visit.text("role"), Role)
     except msgspec.ValidationError:
-        raise BadInputError(say("role: one of {roles}", roles=ROLES)) from None
+        raise BadInputError(say("role: one of {roles}", roles=tuple(map(say, ROLES)))) from None
     await visit.accounts.set_role(visit.who, name, role)
-    return Done(said=say("{name} is {role} now.", name=name, role=role), to="/people")
+    return Done(said=say("{name} is {role} now.", name=name, role=say(role)), to="/people")
 
 
 async def remove(visit: Visit) -> Done:

@@ -207,7 +207,7 @@ class Site:
         return self.render("over.html", visit, 403, title=said, kept=kept, to=link("/login", then=_page_before(request)), fragment=True)
 
     def _refuse(self, visit: Visit, role: Role) -> Response:
-        return self.error(403, say("This takes the role {role}; yours is {yours}.", role=role, yours=visit.user.role), visit)
+        return self.error(403, say("This takes the role {role}; yours is {yours}.", role=say(role), yours=say(visit.user.role)), visit)
 
     def _say(self, secret: str, text: str) -> None:
         if self.desk.guard.journal.problem:
