@@ -6,7 +6,7 @@ PYTEST = $(BIN)/pytest
 PARALLEL = $(PYTEST) -n auto --dist loadfile
 
 .NOTPARALLEL:
-.PHONY: help setup setup-test setup-servers run test test-fast test-unit test-servers test-browser test-fuzz lint types laws bench lock clean
+.PHONY: help setup setup-test setup-servers run test test-fast test-unit test-servers test-browser test-fuzz lint types laws bench texts lock clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ laws: setup-test ## import contracts and the other laws of the house
 
 bench: setup-test ## measure
 	@$(BIN)/python bench/run.py
+
+texts: setup-test ## collect the console's texts for translators; LANGUAGE=de begins a language
+	@$(BIN)/python docs/texts/make.py $(LANGUAGE)
 
 lock: setup ## write the lock files anew (needs a network)
 	@sh packaging/lock.sh

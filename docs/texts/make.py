@@ -31,7 +31,7 @@ from gatepost.admin.tongues import LOCALE
 from gatepost.core.decisions import QUESTION_STAGES
 from gatepost.core.facts import KINDS, REASONS
 from gatepost.core.iso3166 import NAMES
-from gatepost.core.rules import PLURALS, Rule, Where
+from gatepost.core.rules import PLURALS, Distinct, Rule, Where
 from gatepost.core.subjects import By
 from gatepost.pipeline import reports
 
@@ -43,6 +43,8 @@ OPTIONS = {"admin/templates/*.html": {"newstyle_gettext": "true", "trim_blocks":
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "say": None, "say_many": (1, 2)}
 FORMS = (Rule, Where, AddEntry, AddBlock, Unblock, PauseFor, SetCountries, NewToken, Invite, AskRules, Find, FindReport)
 """The declarations whose words pages show."""
+TYPED = ("rows", "list", "old", "new", "again", "code", "name", "deed", "version", "one", "preset", "number")
+"""Fields of forms that no declaration has."""
 ANSWERS = ("allow", "deny", "refuse", "delay", "no leave", "login", "relay", "message", "connect", *ROLES, *QUESTION_STAGES)
 STATUSES = (401, 403, 404, 405, 409, 412, 413, 422, 500)
 """What an error's page is called."""
@@ -66,7 +68,7 @@ def declared() -> Iterator[tuple[str, str]]:
             yield from ((each, form.__name__) for each in (field.title, field.meaning, *_words(field.name, *field.choices)))
     yield from ((each, "facts") for each in (*PLURALS.values(), *_words(*KINDS)))
     yield from ((each, "reasons") for each in _words(*(reason for known in REASONS.values() for reason in known)))
-    yield from ((each, "answers") for each in _words(*ANSWERS, *get_args(By), *get_args(reports.By)))
+    yield from ((each, "answers") for each in _words(*ANSWERS, *TYPED, *(f"distinct {each}" for each in get_args(Distinct) if each), *get_args(By), *get_args(reports.By)))
     yield from ((each, "countries") for each in NAMES.values())
     yield from ((HTTPStatus(each).phrase, "errors") for each in STATUSES)
 

@@ -22,7 +22,7 @@ from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import DAY
 from gatepost.core.subjects import client
-from gatepost.core.texts import say
+from gatepost.core.texts import say, without
 
 EVERY = 300
 """Seconds between two look-ups of all names, give or take a tenth."""
@@ -115,8 +115,8 @@ class HostNames:
         except BadInputError as wrong:
             good = self._last_good.setdefault(name, desk.now())
             gone = desk.now() >= good + KEPT
-            what = "its addresses are no longer trusted" if gone else "its last addresses stay for a day"
-            desk.unresolved[name] = f"{wrong.said.removeprefix('prefix: ')}; {what}"
+            what = say("its addresses are no longer trusted") if gone else say("its last addresses stay for a day")
+            desk.unresolved[name] = say("{problem}; {what}", problem=without(wrong.said, "prefix: "), what=what)
             if not gone:
                 return
             addresses = ()

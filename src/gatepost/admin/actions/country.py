@@ -24,7 +24,7 @@ from gatepost.core.subjects import Client, client, numbered
 from gatepost.core.texts import say, say_many
 from gatepost.core.trust import KNOWN_FOR
 
-NO_DATA = (
+NO_DATA = say(
     "there is no data of countries on this host, so no log-in is refused by country; install a database (docs/access.md says which), or name one in "
     "gatepost.toml: [country] database"
 )
@@ -226,13 +226,15 @@ def country_problems(desk: Desk) -> list[str]:
     if policy.mode == "off":
         return []
     if not desk.country_data():
-        return [f"country: {NO_DATA}"]
+        return [say("country: {problem}", problem=NO_DATA)]
     missing = unenforced(desk, policy)
     if not missing:
         return []
-    what = "is told" if policy.mode == "observe" else "is refused"
-    cure = "have the mail server ask (gatepost setup dovecot), or put the gateway in front of it; the kernel cannot tell log-ins from mail"
-    return [f"country: unenforced on {', '.join(missing)}: nobody asks about log-ins there, so none {what} by country; {cure}"]
+    cure = say("have the mail server ask (gatepost setup dovecot), or put the gateway in front of it; the kernel cannot tell log-ins from mail")
+    told = {"protocols": tuple(missing), "cure": cure}
+    if policy.mode == "observe":
+        return [say("country: unenforced on {protocols}: nobody asks about log-ins there, so none is told by country; {cure}", **told)]
+    return [say("country: unenforced on {protocols}: nobody asks about log-ins there, so none is refused by country; {cure}", **told)]
 
 
 def unenforced(desk: Desk, policy: CountryPolicy) -> list[Protocol]:

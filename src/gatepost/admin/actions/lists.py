@@ -253,7 +253,7 @@ def _csv_cells(text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str] 
         except StopIteration:
             return
         except csv.Error as wrong:
-            yield line, f"row: is no CSV ({wrong})"
+            yield line, say("row: is no CSV ({wrong})", wrong=str(wrong))
             continue
         if not any(cell.strip() for cell in row) or row[0].lstrip().startswith("#"):
             continue

@@ -81,7 +81,14 @@ async def undo(desk: Desk, who: Who, role: Role, number: int) -> Undone:
     line = await find_line(desk, number)
     plan = await _plan(desk, who, line)
     if not at_least(role, plan.role):
-        raise ForbiddenError(say("undoing {action} takes the role {role}; yours is {yours}", action=line.action, role=say(plan.role), yours=say(role)))
+        raise ForbiddenError(
+            say(
+                "undoing {action} takes the role {role}; yours is {yours}",
+                action=line.action,
+                role=say(plan.role),
+                yours=say(role),
+            )
+        )
     audit = audit_line(desk.now(), who, plan.action, line.subject, plan.before, plan.after, f"undoes {number}")
     await desk.guard.do_all(plan.deeds, [audit])
     return Undone(number=number, said=plan.said)
@@ -96,7 +103,7 @@ async def _plan(desk: Desk, who: Who, line: TrailLine) -> Undo:
         return plans[0](desk, who, line)
     except _ChangedSince as wrong:
         later = await asyncio.to_thread(_later, desk, line, wrong.about)
-        raise ConflictError(say("number: line {number} cannot be undone: {wrong}; {later}", number=line.number, wrong=wrong, later=later)) from None
+        raise ConflictError(say("number: line {number} cannot be undone: {wrong}; {later}", number=line.number, wrong=str(wrong), later=later)) from None
     except (msgspec.MsgspecError, KeyError):
         said = say("it is an import of more than 10,000 entries, or from another version of Gatepost")
         raise BadInputError(say("number: line {number} does not tell enough to be undone: {said}", number=line.number, said=said)) from None
@@ -172,7 +179,14 @@ def _undo_rules(desk: Desk, who: Who, line: TrailLine) -> Undo:
     except ValueError as wrong:
         raise BadInputError(str(wrong)) from None
     said = [
-        say("{name} says again: {sentence} ({mode})", name=name, sentence=clause(was[name]), mode=say(was[name].mode)) for name in names if name in was
+        say(
+            "{name} says again: {sentence} ({mode})",
+            name=name,
+            sentence=clause(was[name]),
+            mode=say(was[name].mode),
+        )
+        for name in names
+        if name in was
     ]
     gone = [name for name in names if name not in was]
     said += [say("the rule {names} goes", names=_listed(gone))] if gone else []
