@@ -46,8 +46,8 @@ laws: setup-test ## import contracts and the other laws of the house
 bench: setup-test ## measure
 	@$(BIN)/python bench/run.py
 
-texts: setup-test ## collect the console's texts for translators; LANGUAGE=de begins a language
-	@$(BIN)/python docs/texts/make.py $(LANGUAGE)
+texts: setup-test ## collect the console's texts for translators; NEW=de begins a language
+	@$(BIN)/python docs/texts/make.py $(NEW)
 
 lock: setup ## write the lock files anew (needs a network)
 	@sh packaging/lock.sh

@@ -4,7 +4,7 @@ Job: collect every message of templates, code and declarations into gatepost.pot
 is not in the catalogue is shown to nobody; a test holds the committed files against what this makes. Limits: translators fill the .po files;
 docs/console.md tells how.
 
-Run it after a change of a text: `make texts`. A new language: `make texts LANGUAGE=de`.
+Run it after a change of a text: `make texts`. A new language: `make texts NEW=de`.
 """
 
 import sys
@@ -68,7 +68,10 @@ def declared() -> Iterator[tuple[str, str]]:
             yield from ((each, form.__name__) for each in (field.title, field.meaning, *_words(field.name, *field.choices)))
     yield from ((each, "facts") for each in (*PLURALS.values(), *_words(*KINDS)))
     yield from ((each, "reasons") for each in _words(*(reason for known in REASONS.values() for reason in known)))
-    yield from ((each, "answers") for each in _words(*ANSWERS, *TYPED, *(f"distinct {each}" for each in get_args(Distinct) if each), *get_args(By), *get_args(reports.By)))
+    yield from (
+        (each, "answers")
+        for each in _words(*ANSWERS, *TYPED, *(f"distinct {each}" for each in get_args(Distinct) if each), *get_args(By), *get_args(reports.By))
+    )
     yield from ((each, "countries") for each in NAMES.values())
     yield from ((HTTPStatus(each).phrase, "errors") for each in STATUSES)
 

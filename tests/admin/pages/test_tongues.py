@@ -36,7 +36,7 @@ OURS = {"anna", "eve", "mine", "Gatepost", "nftables", "unblock", "pause", "resu
 """Names: of people, products, deeds in the audit trail, and of protocols, rules and presets as files spell them."""
 NO_WORD = re.compile(
     r"""[\W\d_]* | [0-9a-f.:/]*[.:][0-9a-f.:/-]* | (\d+(d|h|m|s|ms))+ | [dhmsB] | UTC | [A-Z]{2}  # signs, figures, addresses, spans, units, countries
-    | \w+@[\w.]+ | \w+\.\w+ | \w+_\w+ | '[^']*'  # accounts, deeds of the audit trail, words as files spell them
+    | \w+@[\w.]+ | \w+(\.\w+)+ | \w+_\w+ | '[^']*'  # accounts, deeds of the audit trail, words as files spell them
     | \{time\}""",  # what the page's script fills in
     re.VERBOSE,
 )

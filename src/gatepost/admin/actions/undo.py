@@ -103,7 +103,14 @@ async def _plan(desk: Desk, who: Who, line: TrailLine) -> Undo:
         return plans[0](desk, who, line)
     except _ChangedSince as wrong:
         later = await asyncio.to_thread(_later, desk, line, wrong.about)
-        raise ConflictError(say("number: line {number} cannot be undone: {wrong}; {later}", number=line.number, wrong=str(wrong), later=later)) from None
+        raise ConflictError(
+            say(
+                "number: line {number} cannot be undone: {wrong}; {later}",
+                number=line.number,
+                wrong=str(wrong),
+                later=later,
+            )
+        ) from None
     except (msgspec.MsgspecError, KeyError):
         said = say("it is an import of more than 10,000 entries, or from another version of Gatepost")
         raise BadInputError(say("number: line {number} does not tell enough to be undone: {said}", number=line.number, said=said)) from None
