@@ -33,7 +33,7 @@ def _fenced(language: str) -> list[Found]:
 
 
 def _settings(text: str) -> bool:
-    parts = "logs|accounts|logfile|journal|syslog|gateway|channel|dovecot_policy|postfix_policy|postfix_cidr"
+    parts = "logs|accounts|logfile|journal|syslog|gateway|channel|dovecot_policy|postfix_policy|postfix_cidr|console"
     return bool(re.search(rf"^\[+(?:{parts})\b", text, re.MULTILINE))
 
 

@@ -12,9 +12,6 @@ from gettext import GNUTranslations, NullTranslations
 from importlib import resources
 from pathlib import Path
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 LOCALE = Path(str(resources.files("gatepost.admin") / "locale"))
 ENGLISH = "en"
 READS: ContextVar[str] = ContextVar("language", default=ENGLISH)
@@ -43,18 +40,6 @@ def choose(accepted: str, there: Iterable[str]) -> str:
                 return known[wish]
             wish = wish.rpartition("-")[0]
     return ENGLISH
-
-
-class Reader:
-    """Has each request answered in the language that is fixed, or else in the one that its browser likes best."""
-
-    def __init__(self, app: ASGIApp, there: Iterable[str], fixed: str = "") -> None:
-        self._app, self._there, self._fixed = app, list(there), fixed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request."""
-        READS.set(self._fixed or choose(Headers(scope=scope).get("accept-language", ""), self._there))
-        await self._app(scope, receive, send)
 
 
 def _wishes(accepted: str) -> list[str]:

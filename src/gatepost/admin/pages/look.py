@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gatepost.admin.pages.visit import link
 from gatepost.admin.tongues import ENGLISH, LOCALE, catalogue
@@ -57,7 +57,7 @@ class Speech:
 
     def __init__(self, messages: NullTranslations) -> None:
         self._messages = messages
-        self._plain = lru_cache(4096)(lambda message: Markup(messages.gettext(message)) % {})  # noqa: S704  # a message of ours
+        self._plain = lru_cache(4096)(lambda message: Markup(messages.gettext(message) % {}))  # noqa: S704  # a message of ours
 
     def shown(self, value: Any) -> Any:
         """Whatever a template prints: a `Text` in this language, and every text sound."""
@@ -72,11 +72,11 @@ class Speech:
         return self._filled(self._messages.ngettext(one, many, num), one if num == 1 else many, {"num": num} | values)
 
     def _filled(self, found: str, message: str, values: dict[str, Any]) -> Markup:
-        told = {name: self.shown(value) for name, value in values.items()}
+        told = {name: escape(self.shown(value)) for name, value in values.items()}
         try:
-            return Markup(found) % told  # noqa: S704  # a message of ours
+            return Markup(found % told)  # noqa: S704  # a message of ours, with values that are escaped
         except (LookupError, ValueError, TypeError):
-            return Markup(message) % told  # noqa: S704
+            return Markup(message % told)  # noqa: S704
 
     def words(self, text: str) -> str:
         """A word of rule files and commands as people say it: ``auth_failed`` is "auth failed"; unknown ones as they are."""

@@ -27,10 +27,11 @@ from gatepost.admin.faults import TooLargeError, UnauthorizedError
 from gatepost.admin.pages import access, account, alerts, audit, blocks, country, door, now, people, preview, report, rules, why
 from gatepost.admin.pages.look import STATIC, environment
 from gatepost.admin.pages.pulse import Pulse
+from gatepost.admin.pages.reader import Reader
 from gatepost.admin.pages.shield import LOOPBACK, Shield
 from gatepost.admin.pages.visit import Deed, Done, Kept, Typed, View, Visit, link, sentences
 from gatepost.admin.settings import ConsoleSettings
-from gatepost.admin.tongues import LOCALE, READS, Reader, languages
+from gatepost.admin.tongues import LOCALE, READS, languages
 from gatepost.core.faults import BadInputError
 from gatepost.core.texts import say
 
