@@ -4,7 +4,7 @@ import msgspec
 
 from gatepost.core.faults import BadInputError
 from gatepost.core.spans import encode_span
-from gatepost.core.texts import Text, say, say_many, without
+from gatepost.core.texts import Text, plain, say, say_many, without
 
 GERMAN = {
     "name: there is no rule {name!r}; {cure}": "name: {cure} Die Regel {name!r} gibt es nicht.",
@@ -56,4 +56,5 @@ def test_a_translation_that_does_not_fit_is_passed_over() -> None:
 
 def test_it_is_written_in_english() -> None:
     said = say("{what} {name}", what=say("failed log-ins"), name="dos")
+    assert type(plain(said)) is str
     assert msgspec.json.encode({"a": said}, enc_hook=encode_span) == b'{"a":"failed log-ins dos"}'

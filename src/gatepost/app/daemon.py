@@ -36,6 +36,7 @@ from gatepost.core.deeds import AdoptLists
 from gatepost.core.faults import BadInputError
 from gatepost.core.snapshot import dump
 from gatepost.core.subjects import account
+from gatepost.core.texts import plain
 from gatepost.keeper.link import KeeperLink
 from gatepost.outlets.nftables.capabilities import Capability, drop_capabilities
 from gatepost.outlets.nftables.link import Link
@@ -193,7 +194,7 @@ class Daemon:
             paths.state,
             now,
             held=lambda: len(standing.holds(now())),
-            wrong=lambda: {source: text for source, _, text in (each.partition(": ") for each in problems_of(desk))},
+            wrong=lambda: {source: text for source, _, text in (plain(each).partition(": ") for each in problems_of(desk))},
             country=desk.country,
         )
 

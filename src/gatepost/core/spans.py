@@ -7,7 +7,7 @@ Limits: years and months have no fixed length and are refused; the longest span 
 import re
 from typing import Any
 
-from gatepost.core.texts import Text, say
+from gatepost.core.texts import Text, plain, say
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -92,5 +92,5 @@ def encode_span(value: Any) -> Any:
     if isinstance(value, Span):
         return str(value)
     if isinstance(value, Text):
-        return str.__str__(value)
+        return plain(value)
     raise TypeError(f"{type(value).__name__} cannot be written")

@@ -38,7 +38,7 @@ class Text(str):
         try:
             return found.format(**values).removeprefix(self.lead)
         except (LookupError, ValueError, AttributeError):
-            return str.__str__(self)
+            return plain(self)
 
 
 def _told(value: Any, singular: Singular, plural: Plural) -> Any:
@@ -55,6 +55,11 @@ def say(template: str, /, **values: Any) -> Text:
 def say_many(one: str, many: str, count: int, /, **values: Any) -> Text:
     """A text about a number of things, which its templates call ``{count}``."""
     return _made(one, many, count, {"count": count} | values)
+
+
+def plain(said: str) -> str:
+    """The English text and nothing more, for encoders that know no other texts."""
+    return str.__str__(said)
 
 
 def without(said: str, lead: str) -> str:
