@@ -13,7 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, nodes
+from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
 
 from gatepost.admin.pages.visit import link
@@ -100,10 +101,35 @@ def _load(name: str) -> str | None:
     return file.read_text("utf-8") if "/" not in name and file.is_file() else None
 
 
+class _Said(NodeTransformer):
+    """Says messages without values while a template is compiled, in its environment's language, so that they cost nothing on a page."""
+
+    def __init__(self, speech: Speech) -> None:
+        self._speech = speech
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+        """A call of ``_`` or ``gettext`` with a message alone becomes what it says."""
+        self.generic_visit(node)
+        plain = isinstance(node.node, nodes.Name) and node.node.name in ("_", "gettext") and len(node.args) == 1 and not node.kwargs
+        if plain and isinstance(message := node.args[0], nodes.Const):
+            return nodes.Const(self._speech.gettext(message.value), lineno=node.lineno)
+        return node
+
+
+class _Environment(Environment):
+    """Templates in one language."""
+
+    speech: Speech
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        found: nodes.Template = _Said(self.speech).visit(super()._parse(source, name, filename))
+        return found
+
+
 def environment(language: str = ENGLISH, folder: Path = LOCALE) -> Environment:
     """The templates, in a language."""
     speech = Speech(catalogue(language, folder))
-    made = Environment(
+    made = _Environment(
         loader=FunctionLoader(_load),
         autoescape=True,
         undefined=StrictUndefined,
@@ -112,6 +138,7 @@ def environment(language: str = ENGLISH, folder: Path = LOCALE) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    made.speech = speech
     made.newstyle_gettext = True  # type: ignore[attr-defined]
     made.globals |= {"_": speech.gettext, "gettext": speech.gettext, "ngettext": speech.ngettext, "link": link, "language": language}
     made.filters |= {"moment": speech.moment, "span": span, "number": number, "words": speech.words, "many": speech.many}
