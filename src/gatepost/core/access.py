@@ -135,7 +135,7 @@ class ContradictionError(ValueError):
 
     def __init__(self, entry: Entry, said: str) -> None:
         self.entry = entry
-        super().__init__(f"prefix: {said}; remove one of them, or name other protocols")
+        super().__init__(say("prefix: {said}; remove one of them, or name other protocols", said=said))
 
 
 def check_entries(entries: Iterable[Entry]) -> None:
@@ -153,8 +153,10 @@ def _check_apart(entry: Entry, others: Iterable[Entry], prefix: str) -> None:
     for protocol in entry.on:
         for other in others:
             if protocol in other.on:
-                said = "stands twice" if other.verb == entry.verb else "stands on both lists"
-                raise ContradictionError(entry, f"{prefix} on {protocol} {said} ({other}; {entry})")
+                there = {"prefix": prefix, "protocol": protocol, "other": str(other), "entry": str(entry)}
+                if other.verb == entry.verb:
+                    raise ContradictionError(entry, say("{prefix} on {protocol} stands twice ({other}; {entry})", **there))
+                raise ContradictionError(entry, say("{prefix} on {protocol} stands on both lists ({other}; {entry})", **there))
 
 
 class Lists:

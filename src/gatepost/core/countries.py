@@ -67,4 +67,4 @@ class CountryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def _hint(code: str) -> str:
     meant = _MEANT.get(code.upper()) or (code.upper() if code.upper() in NAMES else "")
-    return f" (did you mean {meant}, {NAMES[meant]}?)" if meant and meant != code else ""
+    return say(" (did you mean {code}, {country}?)", code=meant, country=say(NAMES[meant])) if meant and meant != code else ""
