@@ -4,6 +4,8 @@ Job: one picture of inlets, rules, mirrors, store and pressure, for `gatepost st
 enforced stand side by side; what is not fed or not enforced is told with its cure. Limits: looks only.
 """
 
+from collections.abc import Iterable, Sequence
+
 from msgspec import Struct
 
 from gatepost.admin.actions.country import country_problems
@@ -11,6 +13,7 @@ from gatepost.admin.desk import Desk, Source, unfed
 from gatepost.core.counters import KIND_OF
 from gatepost.core.countries import CountryPolicy
 from gatepost.core.facts import Held, kind_name
+from gatepost.core.rules import Rule
 from gatepost.pipeline.mirrors import MirrorState
 from gatepost.pipeline.recall import Counts
 from gatepost.pipeline.witness import WitnessState
@@ -152,11 +155,16 @@ def problems_of(desk: Desk) -> list[str]:
         *country_problems(desk),
         *(f"channel {channel.name}: {channel.problem}" for channel in desk.channels() if channel.problem),
     ]
-    found += [f"rule {rule.name}: {said}" for rule in desk.guard.order.engine.rules if (said := unfed(desk, rule))]
+    found += unfed_rules(desk.guard.order.engine.rules, desk.sources())
     store = _store(desk)
     if store.problem and not any(store.problem in problem for problem in found):
         found.append(f"state: {store.problem}")
     return found
+
+
+def unfed_rules(rules: Iterable[Rule], sources: Sequence[Source]) -> list[str]:
+    """The rules that cannot fire, for no inlet tells what they count."""
+    return [f"rule {rule.name}: {said}" for rule in rules if (said := unfed(rule, sources))]
 
 
 def _feeds(desk: Desk) -> list[Feed]:
