@@ -104,7 +104,7 @@ def test_what_the_store_holds_and_nobody_feeds_or_enforces(held: Path) -> None:
 def test_what_cannot_be_looked_at_is_told(held: Path) -> None:
     (held / "geoip").unlink()
     broken, country, _ = warnings(held, "")
-    assert broken == f"{held}/geoip: country.database: cannot be read: No such file or directory"
+    assert broken == f"country.database: {held}/geoip cannot be read: No such file or directory"
     assert "there is no data of countries" in country
     (held / "gatepost.db").write_text("this is no database, and nobody can read rules in it" * 9)
     assert warnings(held, "")[0].startswith(f"state: rules and policies in it were not looked at: {held}/gatepost.db is damaged")
