@@ -85,6 +85,10 @@ class Status(Struct, frozen=True, kw_only=True):
     """Entries of the deny and allow lists, the own ones included."""
     countries: CountryPolicy
     """From which countries one may log in."""
+    country_refused: dict[str, int]
+    """Log-ins that this refused since the start, by country."""
+    country_watched: dict[str, int]
+    """Log-ins that it only observed since the start, and would have refused."""
 
 
 def status(desk: Desk) -> Status:
@@ -120,6 +124,8 @@ def status(desk: Desk) -> Status:
         history=desk.recall.counts() if desk.recall else None,
         entries=len(engine.lists.entries),
         countries=engine.countries,
+        country_refused={code: count for (code, refused), count in guard.stats.countries.items() if refused},
+        country_watched={code: count for (code, refused), count in guard.stats.countries.items() if not refused},
     )
 
 
