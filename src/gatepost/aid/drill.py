@@ -50,7 +50,7 @@ def target(rule: str, protocol: str, host: str, port: int, source: str, own: Ite
         raise BadInputError(f"{rule!r} has no drill; one of {', '.join(RULES)}")
     protocol = protocol or RULES[rule]
     if (rule, protocol) == ("dos", "smtp"):
-        raise BadInputError("dos on smtp: its connections would be sessions without a message, which harvesting blocks first; drill another")
+        raise BadInputError("dos on smtp: its connections would be sessions without a message, which harvesting blocks first; name another protocol")
     if rule == "harvesting" and protocol != "smtp":
         raise BadInputError("harvesting watches smtp alone")
     there, here = _own("--host", host, own), _own("--from", source, own)
