@@ -90,9 +90,9 @@ async def policy(asked: Asked, told: Callable[[int], None], log: str) -> None:
             await reader.catch_up()
             group.create_task(reader.run())
         group.create_task(inlet.run())
-        while not inlet.listener.port:
+        while not inlet.door.port:
             await asyncio.sleep(0.01)
-        told(inlet.listener.port)
+        told(inlet.door.port)
         while log:
             await asyncio.sleep(1)
             print(f"    log: {reader.state().lines:,} lines read", file=sys.stderr)

@@ -7,6 +7,7 @@ import pytest
 
 from gatepost.admin.actions.access import AddEntry, add_entry, check_client
 from gatepost.admin.actions.country import NO_DATA, SetCountries, Shown, set_countries, show_countries
+from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
 from gatepost.admin.actions.why import why
 from gatepost.admin.desk import Source, Who
@@ -90,6 +91,22 @@ class TestPolicy:
         adopt(countries, "AT", mode="observe")
         assert getattr(asks(countries, ABROAD), "watched", "") == "NL"
         assert {each.code: (each.refused, each.watched) for each in do(show_countries(countries.desk)).places} == {"NL": (0, 1)}
+        assert (status(countries.desk).country_watched, status(countries.desk).country_refused) == ({"NL": 1}, {})
+        assert 'gatepost_country_logins_total{country="NL",watched="yes"} 1.0' in metrics(countries.desk)
+
+    def test_why_tells_what_an_observing_policy_would_do(self, countries: Bench) -> None:
+        def log_in() -> tuple[str, str, str]:
+            found = do(why(countries.desk, ABROAD)).answers
+            return next((each.verdict, each.reason, each.country) for each in found if (each.protocol, each.stage) == ("imap", "login"))
+
+        adopt(countries, "AT", mode="observe")
+        assert log_in() == ("allow", "would refuse country NL", "NL")
+        do(add_entry(countries.desk, ADMIN, AddEntry(verb="allow", prefix=ABROAD, relay=True, detection=False)))
+        verdict, reason, country = log_in()
+        assert (verdict, country) == ("allow", "NL")
+        assert reason.endswith("would refuse country NL")
+        adopt(countries, "AT", even_mine=True)
+        assert log_in() == ("refuse", "country", "NL")
 
     def test_known_clients_and_allowed_ones_go_on(self, countries: Bench) -> None:
         logged_in(countries, "bob@example.org", ABROAD)

@@ -78,12 +78,46 @@ def test_data_that_changed_is_taken_up_and_what_is_damaged_is_not(tmp_path: Path
     path.with_name("new").replace(path)
     assert "holds no line" in countries.refresh()
     assert (countries.place("192.0.2.1"), countries.refresh()) == ("AT", "")
+    assert countries.problem == f"country.database: {path} cannot be read: geoip: holds no line first,last,CC; the data of {path} stays in force"
+    path.with_name("geoip6").write_text(SIX)
+    path.write_text(FOUR)
+    assert (countries.refresh(), countries.problem, countries.place("192.0.2.1"), countries.place("2001:db8::1")) == ("", "", "DE", "AT")
+    path.with_name("geoip6").write_text(SIX.replace("AT", "FR"))
+    assert (countries.refresh(), countries.place("2001:db8::1")) == ("", "FR")
+    path.unlink()
+    assert countries.refresh() == f"country.database: nothing is in the usual folders any more; the data of {path} stays in force"
+    assert (countries.refresh(), countries.place("192.0.2.1")) == ("", "DE")
+
+
+def test_another_database_is_looked_in_and_what_is_missing_leaves_the_old_in_force(database: Path, tmp_path: Path) -> None:
+    countries, text, missing = Countries(str(database)), tmp_path / "geoip", tmp_path / "missing.mmdb"
+    text.write_text(FOUR)
+    assert "missing.mmdb cannot be read: No such file" in countries.look_in(str(missing))
+    assert (countries.place("198.51.100.1"), countries.database) == ("DE", str(database))
+    assert (countries.look_in(str(database)), countries.problem) == ("", "")
+    assert (countries.look_in(str(text)), countries.place("198.51.100.1"), countries.place("192.0.2.1")) == ("", "unknown", "DE")
+    missing.write_bytes(database.read_bytes())
+    assert (countries.look_in(str(missing)), countries.place("198.51.100.1"), countries.database) == ("", "DE", str(missing))
+
+
+def test_a_database_that_is_written_over_while_it_is_in_use(database: Path) -> None:
+    """A file that is mapped and gets shorter ends who reads in it, by SIGBUS."""
+    countries, good = Countries(str(database)), database.read_bytes()
+    database.write_bytes(b"")
+    assert (countries.place("203.0.113.7"), countries.place("198.51.100.1")) == ("NL", "DE")
+    assert "cannot be read" in countries.refresh()
+    database.write_bytes(good[: len(good) // 2])
+    countries.refresh()
+    assert "cannot be read: Error opening database file" in countries.problem
+    assert countries.place("198.51.100.2") == "DE"
+    database.write_bytes(good)
+    assert (countries.refresh(), countries.problem) == ("", "")
 
 
 def test_a_database_that_cannot_be_read(tmp_path: Path) -> None:
     bad = tmp_path / NAMES[1]
     bad.write_text("no database")
     for path in (bad, tmp_path / "missing.mmdb"):
-        with pytest.raises(BadInputError, match=r"country\.database: cannot be read"):
+        with pytest.raises(BadInputError, match=r"^country\.database: .*\.mmdb cannot be read: "):
             Countries(str(path))
     assert Countries(folders=(str(tmp_path),)).of("203.0.113.7") == ""

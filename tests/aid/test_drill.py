@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gatepost.aid.drill import Drill, Target, target
+from gatepost.aid.drill import Drill, target
+from gatepost.aid.drill_attempt import Target
 from gatepost.core.faults import BadInputError
 
 OWN = ["192.0.2.9", "2001:db8::9"]
@@ -73,7 +74,11 @@ def _drill(daemon: Daemon, port: int = 1) -> tuple[Drill, list[str]]:
 
 @pytest.mark.parametrize(
     ("rule", "said"),
-    [({"mode": "observe"}, "gatepost rules enable dos"), ({"threshold": 5000}, "counts to 5000"), ({"on": ["smtp"]}, "does not watch imap")],
+    [
+        ({"mode": "observe"}, "gatepost rules enable dos"),
+        ({"threshold": 5000}, "counts to 5000"),
+        ({"on": ["smtp"]}, "does not watch imap; gatepost rules set dos --on smtp,imap has it do so"),
+    ],
 )
 def test_a_rule_that_a_drill_cannot_show_changes_nothing(rule: dict[str, Any], said: str) -> None:
     daemon = Daemon(**rule)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 RUN = Path(__file__).parents[2] / "bench" / "run.py"
 
 
@@ -35,7 +37,8 @@ def test_a_gatepost_that_is_not_there_is_named_with_the_reason(tmp_path: Path) -
     assert "\ngrep " in done.stdout
 
 
-def test_an_unknown_part_is_bad_usage(tmp_path: Path) -> None:
-    done = run(tmp_path, "--only", "peers,moon")
-    assert done.returncode == 2
-    assert "no such part: moon" in done.stderr
+@pytest.mark.parametrize(("option", "said"), [("--only", "no such part: moon"), ("--peers", "no such contestant: moon")])
+def test_an_unknown_name_is_bad_usage(tmp_path: Path, option: str, said: str) -> None:
+    done = run(tmp_path, option, "grep,moon" if option == "--peers" else "peers,moon")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr

@@ -35,7 +35,8 @@ class Ran(NamedTuple):
 def environment(**more: str) -> dict[str, str]:
     """Variables that do not depend on who runs the tests."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")}
-    return kept | {"TZ": "UTC", "LANG": "C.UTF-8", "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"} | more
+    nowhere = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "STATE_DIRECTORY"), "/nonexistent")
+    return kept | {"TZ": "UTC", "LANG": "C.UTF-8"} | nowhere | more
 
 
 def run(*args: str | Path, stdin: bytes = b"", where: Path | None = None, **env: str) -> Ran:

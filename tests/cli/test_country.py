@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gatepost.core.decisions import Question
 from gatepost.core.facts import AuthSucceeded
 from gatepost.core.subjects import Client
 from tests.admin.desks import ATTACKER
@@ -41,6 +42,11 @@ def test_what_it_would_shut_out_is_confirmed_first(gatepost: Live) -> None:
     assert ran.out == f"{ATTACKER}, login on everything: refuse (its country, NL, may not log in)\n"
     assert "observed only" in gatepost("access", "country", "observe").out
     assert "(observed only: its country, NL" in gatepost("access", "check", ATTACKER, "--stage", "login").out
+    gatepost.api.loop.call_soon_threadsafe(lambda: gatepost.made.guard.judge(Question(at, Client(ATTACKER), "imap", "login")))
+    said = gatepost("status").out
+    assert "countries: log-ins are let in from everywhere but Netherlands (NL), known clients not either (observed only: nobody is refused); " in said
+    assert "; since the start: 1 would have been refused (NL 1)" in said
+    assert "login allow (would refuse country NL)" in gatepost("why", ATTACKER).out
     assert gatepost("access", "country", "enforce").code == 2
     assert "the list is kept: NL" in gatepost("access", "country", "off").out
 

@@ -63,14 +63,24 @@ def place(world: net.World) -> Place:
     return Place(world.internet, host)
 
 
+def countries(place: Place, path: str, **codes: str) -> None:
+    """Writes a database of countries, in which two networks have these codes."""
+    made = MMDBWriter(6, "Test-Country", languages=["en"], ipv4_compatible=True)
+    for prefix, code in (("192.0.2.0/24", codes["here"]), ("203.0.113.0/24", codes["abroad"])):
+        made.insert_network(IPSet([prefix]), {"country": {"iso_code": code}})
+    made.to_db_file(str(machine(place).path(path)))
+
+
+def configured(path: str) -> str:
+    """The configuration with a database of countries."""
+    return f'{FOLLOWED}{LISTENER}[country]\ndatabase = "{path}"\n'
+
+
 @pytest.fixture(scope="module")
 def guard(place: Place) -> Iterator[Live]:
     """The daemon, which Dovecot asks."""
-    made = Live(machine(place), config=f'{FOLLOWED}{LISTENER}[country]\ndatabase = "{COUNTRIES}"\n', nftables=KERNEL)
-    countries = MMDBWriter(6, "Test-Country", languages=["en"], ipv4_compatible=True)
-    for prefix, code in (("192.0.2.0/24", "DE"), ("203.0.113.0/24", "NL")):
-        countries.insert_network(IPSet([prefix]), {"country": {"iso_code": code}})
-    countries.to_db_file(str(machine(place).path(COUNTRIES)))
+    made = Live(machine(place), config=configured(COUNTRIES), nftables=KERNEL)
+    countries(place, COUNTRIES, here="DE", abroad="NL")
     assert "written; now: " in made.cli("setup", "dovecot", "--apply")
     assert "nothing to add" in made.cli("setup", "dovecot")
     machine(place).run("doveadm", "reload")
@@ -307,6 +317,33 @@ def test_who_logs_in_from_another_country_is_refused_and_its_mail_comes_in(place
     assert not logs_in(abroad, BOB, "secret-b")
     guard.cli("access", "country", "off")
     assert logs_in(abroad, BOB, "secret-b")
+
+
+def test_a_reload_takes_up_other_data_of_countries_and_keeps_the_old_where_there_is_none(place: Place, guard: Live) -> None:
+    def reloaded(path: str) -> list[str]:
+        before = guard.words().count("event=reloaded")
+        guard.configure(configured(path))
+        guard.tell(signal.SIGHUP)
+        wait_until(lambda: guard.words().count("event=reloaded") > before, 20, "it has reloaded")
+        return [each for each in guard.status()["problems"] if each.startswith("country.database")]
+
+    rule(guard)
+    abroad, other = place.at("203.0.113.81"), COUNTRIES.replace("countries", "others")
+    guard.cli("access", "country", "allow", "DE", "--known", "refuse", "--even-mine")
+    assert not logs_in(abroad)
+    (problem,) = reloaded(other)
+    assert problem == f"country.database: {other} cannot be read: No such file or directory; the data of {COUNTRIES} stays in force"
+    assert problem in guard.words()
+    assert not logs_in(abroad)
+    countries(place, other, here="NL", abroad="DE")
+    assert reloaded(other) == []
+    assert logs_in(abroad)
+    machine(place).path(other).write_bytes(b"")  # where it is, as cp does it
+    assert "others.mmdb stays in force" in reloaded(other)[0]
+    assert logs_in(abroad)
+    assert not logs_in(place.at("192.0.2.81"))
+    assert reloaded(COUNTRIES) == []
+    guard.cli("access", "country", "off")
 
 
 def test_dovecot_24_asks_from_another_host_and_tells_why(place: Place, guard: Live, world: net.World) -> None:

@@ -211,6 +211,10 @@ def test_sieve_guessers_are_turned_away(place: Place, guard: Live) -> None:
     with place.at("192.0.2.61").wire(SIEVE) as held:
         assert held.line() == b'BYE (TRYLATER) "Try again later"'
     assert guard.counted("auth_failed") - before == 3
+    drilled = guard.cli("drill", "password-brute-force", "--protocol", "sieve", "--port", str(SIEVE), "--yes")
+    assert "fired: password-brute-force holds 127.0.0.66 on sieve" in drilled
+    assert "went wrong" not in drilled
+    assert drilled.count('another connection: turned away by the server (BYE (TRYLATER) "Try again later")') == 2
     guard.cli("rules", "set", "password-brute-force", "--on", "smtp,imap,pop3")
     guard.rules()
 

@@ -98,7 +98,7 @@ async def connect(made: DovecotPolicyInlet) -> Dovecot:
         await asyncio.sleep(0.01)
     if made.settings.listen.startswith("/"):
         return Dovecot(*await asyncio.open_unix_connection(made.settings.listen))
-    return Dovecot(*await asyncio.open_connection("127.0.0.1", made.listener.port))
+    return Dovecot(*await asyncio.open_connection("127.0.0.1", made.door.port))
 
 
 class Place:
@@ -569,7 +569,7 @@ def test_five_thousand_connections(place: Place) -> None:
         for _ in range(many):
             sock = socket.socket()
             sock.setblocking(False)
-            await loop.sock_connect(sock, ("127.0.0.1", made.listener.port))
+            await loop.sock_connect(sock, ("127.0.0.1", made.door.port))
             socks.append(sock)
         request = f"GET /?command=ping HTTP/1.1\r\nX-API-Key: {KEY}\r\n\r\n".encode()
         answered = 0

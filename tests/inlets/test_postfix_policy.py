@@ -17,7 +17,6 @@ from gatepost.core.facts import Fact, MessageAccepted, Refused
 from gatepost.core.rules import Rule
 from gatepost.core.spans import HOUR, MINUTE, SECOND, Span
 from gatepost.core.subjects import Subject, account
-from gatepost.inlets import postfix_policy
 from gatepost.inlets.postfix_policy import PostfixPolicyInlet, PostfixPolicySettings
 from gatepost.stores.contract import Audit
 from tests.admin.desks import Bench, bench, do
@@ -100,7 +99,7 @@ def asked(made: Bench, doing: Doing, **settings: Any) -> PostfixPolicyInlet:
         if inlet.settings.listen.startswith("/"):
             peers.append(Peer(inlet, *await asyncio.open_unix_connection(inlet.settings.listen)))
         else:
-            peers.append(Peer(inlet, *await asyncio.open_connection("127.0.0.1", inlet.listener.port)))
+            peers.append(Peer(inlet, *await asyncio.open_connection("127.0.0.1", inlet.door.port)))
         return peers[-1]
 
     async def work() -> None:
@@ -351,7 +350,7 @@ class TestPeers:
         asked(made, doing)
 
     def test_slow_peers_are_ended_and_kept_ones_are_not(self, made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(postfix_policy, "HALF", 0.3)
+        monkeypatch.setattr("gatepost.inlets.asked.HALF", 0.3)
         monkeypatch.setattr("gatepost.inlets.listener.TICK", 0.05)
 
         async def doing(inlet: PostfixPolicyInlet, connect: Callable[[], Coroutine[Any, Any, Peer]]) -> None:
@@ -375,11 +374,11 @@ class TestPeers:
         asked(made, doing)
 
     def test_who_asks_and_does_not_read_is_ended(self, made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(postfix_policy, "HALF", 0.5)
+        monkeypatch.setattr("gatepost.inlets.asked.HALF", 0.5)
         monkeypatch.setattr("gatepost.inlets.listener.TICK", 0.05)
 
         async def doing(inlet: PostfixPolicyInlet, connect: Callable[[], Coroutine[Any, Any, Peer]]) -> None:
-            with socket.create_connection(("127.0.0.1", inlet.listener.port)) as sock:
+            with socket.create_connection(("127.0.0.1", inlet.door.port)) as sock:
                 sock.setblocking(False)
                 short = b"request=smtpd_access_policy\n\n" * 1_000
                 loop = asyncio.get_running_loop()

@@ -95,6 +95,7 @@ def test_each_choice_of_a_field_is_made_in_a_story(field: str, value: str) -> No
         ("allow 192.0.2.7\ndeny 192.0.2.7\n00:00:00 ..", 3, "stands on both lists"),
         ("00:00:00 >> connected imap 192.0.2.7\npreset strict", 2, "adopt"),
         ("00:00:00 hold client 192.0.2.7 for never", 1, "is no length of time"),
+        ("preset strict\n00:00:00 prolong client 192.0.2.7 for 1h", 2, "192.0.2.7 is not held then"),
         ("00:00:00 => connected", 1, "after a time comes"),
     ],
 )

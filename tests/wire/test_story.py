@@ -16,7 +16,7 @@ from gatepost.core.rules import Rule, Where
 from gatepost.core.spans import MINUTE, SECOND, Span
 from gatepost.core.subjects import Client, Subject
 from gatepost.wire.maillog.grammar import names
-from gatepost.wire.story import EPOCH, Expect, Given, Passes, Report, clock, read_line, tell_effect, tell_verdict
+from gatepost.wire.story import EPOCH, Expect, Given, Passes, Prolong, Report, clock, read_line, tell_effect, tell_verdict
 
 AT = EPOCH + 61 * SECOND
 SEEN: dict[str, Any] = {"at": AT, "host": "story", "protocol": "imap", "service": "imap", "client": Client("192.0.2.7")}
@@ -71,6 +71,8 @@ BOB = Subject("account", "bob")
         ("00:01:01 hold client 192.0.2.7 for 5m", Hold(AT, Subject("client", "192.0.2.7"), AT + 5 * MINUTE)),
         ('00:01:01 hold account BOB for 5m on=imap,pop3 reason="as asked"', Hold(AT, BOB, AT + 5 * MINUTE, ("imap", "pop3"), "as asked")),
         ("hold network 192.0.2.0/24 for 1d", Hold(7, Subject("network", "192.0.2.0/24"), 7 + 1440 * MINUTE)),
+        ("00:01:01 prolong account BOB for 1h", Prolong(AT, BOB, 60 * MINUTE)),
+        ("prolong network 192.0.2.0/24 for 1d", Prolong(7, Subject("network", "192.0.2.0/24"), 1440 * MINUTE)),
         ("00:01:01 lift account bob", Lift(AT, BOB)),
         ("00:01:01 lift account bob grace=1h", Lift(AT, BOB, AT + 60 * MINUTE)),
         ("00:01:01 forget account bob", Forget(AT, BOB)),
@@ -138,6 +140,8 @@ def test_every_kind_of_fact_but_the_engines_own_can_be_reported(kind: str) -> No
         ("00:00:00 hold nobody 192.0.2.7 for 5m", "'nobody': a subject is written client ADDRESS, network PREFIX or account NAME"),
         ("00:00:00 hold client 192.0.2.7 for 5m on=ftp", "protocols: 'ftp' is not allowed"),
         ("00:00:00 hold client 192.0.2.7 for 5m untill=3", "untill: there is no such field here; write on= or reason="),
+        ("00:00:00 prolong client 192.0.2.7", "deeds are written: .*prolong BY SUBJECT for SPAN"),
+        ("00:00:00 prolong client 192.0.2.7 for ever", "'ever' is no length of time"),
         ("00:00:00 lift client 192.0.2.7 garce=1h", "garce: there is no such field here; write grace="),
         ("00:00:00 lift client 192.0.2.7 grace", "'grace': write field=value"),
         ("00:00:00 forget client", "deeds are written"),
@@ -151,8 +155,8 @@ def test_mistakes(line: str, wrong: str) -> None:
 
 
 WORDS = names(
-    """00:00:00 99:59:59.5 >> ?? .. << preset strict rule allow deny adopt hold lift forget pause resume for client account 192.0.2.7 ::1/64 on=smtp
-    connected held smtp at=5 kind=x window=5m threshold=-1 counts= =x 5 times, every 1s ' " # grace=1h where.= where.code=x relay"""
+    """00:00:00 99:59:59.5 >> ?? .. << preset strict rule allow deny adopt hold prolong lift forget pause resume for client account 192.0.2.7 ::1/64
+    on=smtp connected held smtp at=5 kind=x window=5m threshold=-1 counts= =x 5 times, every 1s ' " # grace=1h where.= where.code=x relay"""
 )
 
 

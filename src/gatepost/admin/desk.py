@@ -80,11 +80,11 @@ class Wired(Struct, frozen=True, kw_only=True):
     cure: str = ""
 
 
-def unfed(desk: "Desk", rule: Rule) -> str:
+def unfed(rule: Rule, sources: Iterable[Source]) -> str:
     """Where a rule cannot fire, for no inlet tells what it counts, and the cure; empty where all is well."""
     if rule.counts != "open_connections" or rule.mode == "off":
         return ""
-    told = {source.tells_open for source in desk.sources()}
+    told = {source.tells_open for source in sources}
     deaf = [protocol for protocol in rule.on if protocol not in told]
     if not deaf:
         return ""

@@ -2,9 +2,13 @@
 
 Job: look a client's country up in data that is on this host: a database of the MaxMind DB format, or the two text files of Debian's tor-geoipdb.
 Promise: without data, or for an address that it does not know, the answer is empty; nothing is ever fetched; data that changed on disk is taken up,
-and a file that cannot be read then leaves the old data in force. Limits: a country is where an address is said to be, not where a person is.
+and a file that cannot be read then leaves the old data in force, whatever happens to its own file. Limits: a country is where an address is said to
+be, not where a person is.
 """
 
+import os
+import shutil
+import threading
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -28,6 +32,8 @@ NAMES = (
 )
 MOST = 65_536
 """Answers that are remembered."""
+Stamp = tuple[str, int, int, int]
+NOTHING: Stamp = ("", 0, 0, 0)
 
 
 class CountrySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,14 +57,19 @@ class Reader(Protocol):
 
 
 class MmdbReader:
-    """A database in MaxMind DB format."""
+    """A database in MaxMind DB format, copied into memory: of a file that is mapped and then written over, the next look-up would end the process."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError or ValueError where it cannot be read."""
+        copy = os.memfd_create("countries")
         try:
-            self._found = maxminddb.open_database(path)
+            with path.open("rb") as file, open(copy, "wb", closefd=False) as memory:
+                shutil.copyfileobj(file, memory)
+            self._found = maxminddb.open_database(f"/proc/self/fd/{copy}")
         except maxminddb.InvalidDatabaseError as wrong:
-            raise ValueError(str(wrong)) from None
+            raise ValueError(str(wrong).replace(f"/proc/self/fd/{copy}", path.name)) from None
+        finally:
+            os.close(copy)
 
     def code(self, address: str) -> str:
         """The country of an address, else that of whoever registered it. Raises ValueError where it is no address."""
@@ -79,42 +90,67 @@ class Countries:
 
     def __init__(self, database: str = "", folders: tuple[str, ...] = FOLDERS) -> None:
         """Raises BadInputError where a database that was named cannot be read."""
-        self._named, self._folders = database, folders
-        self._reader: Reader | None = None
-        self._stamp: tuple[str, int, int] = ("", 0, 0)
-        self._memo: dict[str, str] = {}
+        self._data: tuple[Reader | None, dict[str, str]] = None, {}
+        """Who finds countries, and what he found."""
+        self._looked: tuple[Stamp, str] = NOTHING, ""
+        """What was looked at last, and what was wrong with it: it is not read again before it changes."""
+        self._looking = threading.Lock()
         self.database = ""
-        """The file that is read; empty where there is none."""
-        if problem := self.refresh():
-            if database:
-                raise BadInputError(f"country.database: cannot be read: {problem}", database)
-            self._reader = None  # one that was only found is no reason to stop
+        """The file that was read; empty where there is none."""
+        self.problem = ""
+        """What is wrong with the file that should be read; empty where all is well."""
+        if (problem := self.look_in(database, folders)) and database:  # one that was only found is no reason to stop
+            raise BadInputError(problem)
 
     @property
     def there(self) -> bool:
         """Whether there is any data."""
-        return self._reader is not None
+        return self._data[0] is not None
+
+    def look_in(self, database: str, folders: tuple[str, ...] = FOLDERS) -> str:
+        """Has another database read from now on, or what is in the usual folders where none is named; as `refresh`."""
+        self._named, self._folders = database, folders
+        return self.refresh()
 
     def refresh(self) -> str:
-        """Takes up data that is new or has changed on disk; what is wrong with it. May take a second: call it off the loop."""
+        """Takes up data that is new or has changed on disk. What is wrong with it, unless that was said before.
+
+        May take a second: call it off the loop, which goes on asking meanwhile.
+        """
+        with self._looking:
+            before, self.problem = self.problem, self._look()
+            return self.problem if self.problem != before else ""
+
+    def _look(self) -> str:
         path = Path(self._named) if self._named else _usual(self._folders)
+        if path is None:
+            return self._wrong("nothing is in the usual folders any more") if self.database else ""
         try:
-            stamp = _stamp(path) if path else ("", 0, 0)
-            if stamp == self._stamp or path is None:
-                return ""
-            self._stamp = stamp  # what cannot be read is not tried again before it changes
-            self._reader, self._memo = _open(path), {}
-            self.database = str(path)
+            stamp = _stamp(path)
+        except OSError as wrong:
+            self._looked = NOTHING, self._wrong(f"{path} cannot be read: {wrong.strerror}")
+        else:
+            if stamp != self._looked[0]:
+                self._looked = stamp, self._read(path)
+        return self._looked[1]
+
+    def _read(self, path: Path) -> str:
+        try:
+            self._data = _open(path), {}
         except (OSError, ValueError) as wrong:
-            return str(getattr(wrong, "strerror", None) or wrong)
+            return self._wrong(f"{path} cannot be read: {getattr(wrong, 'strerror', None) or wrong}")
+        self.database = str(path)
         return ""
+
+    def _wrong(self, what: str) -> str:
+        return f"country.database: {what}" + (f"; the data of {self.database} stays in force" if self.database else "")
 
     def of(self, subject: str) -> str:
         """The country of a client, or of the network that a prefix spells."""
         address = subject.rpartition(" from ")[2].partition("/")[0]
-        found = self._memo.get(address)
+        reader, memo = self._data
+        found = memo.get(address)
         if found is None:
-            reader, memo = self._reader, self._memo
             if reader is None:
                 return ""
             try:
@@ -128,7 +164,7 @@ class Countries:
 
     def place(self, client: str) -> str:
         """What a question about a client says: its country, ``unknown`` where the data knows none, empty where there is no data."""
-        if self._reader is None:
+        if not self.there:
             return ""
         code = self.of(client)
         return code if code in COUNTRIES else UNKNOWN
@@ -138,9 +174,11 @@ def _open(path: Path) -> Reader:
     return MmdbReader(path) if path.suffix == ".mmdb" else TextReader(path)
 
 
-def _stamp(path: Path) -> tuple[str, int, int]:
-    seen = path.stat()
-    return str(path), seen.st_mtime_ns, seen.st_ino
+def _stamp(path: Path) -> Stamp:
+    """What changes with a file, and with the second one of tor's two, were it only its rights. Raises OSError where there is none."""
+    seen, beside = path.stat(), path.with_name(path.name + "6")
+    second = beside.stat().st_ctime_ns if path.suffix != ".mmdb" and beside.is_file() else 0
+    return str(path), seen.st_ctime_ns, seen.st_ino, second
 
 
 def _usual(folders: tuple[str, ...]) -> Path | None:

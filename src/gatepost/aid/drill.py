@@ -6,26 +6,21 @@ rule counts and two more, within a time limit; whatever happens, the hold is lif
 even if the drill is killed. Limits: the kernel never filters loopback, so what bites is seen as the guard's answer, and on a server that asks it.
 """
 
-import contextlib
-import imaplib
 import ipaddress
-import poplib
-import smtplib
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
-from msgspec import Struct
-
+from gatepost.aid.drill_attempt import SERVER_ERRORS, Target, act
 from gatepost.core.faults import BadInputError
+from gatepost.core.rules import MAIL
 
 RULES = {"dos": "imap", "harvesting": "smtp", "password-brute-force": "imap"}
 """The rules that can be drilled, and the protocol that each is drilled on where none is named."""
-PORTS = {"smtp": 25, "imap": 143, "pop3": 110}
+PORTS = {"smtp": 25, "imap": 143, "pop3": 110, "sieve": 4190}
 SOURCE = "127.0.0.66"
 EXTRA = 2
 """Attempts beyond what the rule counts."""
@@ -36,13 +31,10 @@ A_CONNECTION = 5
 AT_ONCE = 8
 LONGEST = 180.0
 """Seconds that the attack may take."""
-PATIENCE = 45.0
-"""Seconds for one answer: servers slow down who fails to log in."""
 ARRIVE = 15.0
 """Seconds that the rule has to fire, once all was sent."""
 FOR = "10m"
 """When the exception ends, should nobody be there to take it back."""
-SERVER_ERRORS = (OSError, EOFError, smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto, ssl.SSLError)
 
 
 class Asking(Protocol):
@@ -52,23 +44,13 @@ class Asking(Protocol):
         """One request, and the JSON of its answer."""
 
 
-class Target(Struct, frozen=True, kw_only=True):
-    """What is attacked, from where."""
-
-    rule: str
-    protocol: str
-    host: str
-    port: int
-    source: str
-
-
 def target(rule: str, protocol: str, host: str, port: int, source: str, own: Iterable[str]) -> Target:
     """What is to be attacked. Raises BadInputError where it is not this host's own, or no drill is known for the rule."""
     if rule not in RULES:
         raise BadInputError(f"{rule!r} has no drill; one of {', '.join(RULES)}")
     protocol = protocol or RULES[rule]
     if (rule, protocol) == ("dos", "smtp"):
-        raise BadInputError("dos on smtp: its connections would be sessions without a message, which harvesting blocks first; drill imap or pop3")
+        raise BadInputError("dos on smtp: its connections would be sessions without a message, which harvesting blocks first; name another protocol")
     if rule == "harvesting" and protocol != "smtp":
         raise BadInputError("harvesting watches smtp alone")
     there, here = _own("--host", host, own), _own("--from", source, own)
@@ -127,8 +109,10 @@ class Drill:
         rule: dict[str, Any] = shown["rule"]
         if rule.get("mode", "enforce") != "enforce":
             raise BadInputError(f"{asked.rule} does not enforce; gatepost rules enable {asked.rule}")
-        if asked.protocol not in rule.get("on", PORTS):
-            raise BadInputError(f"{asked.rule} does not watch {asked.protocol}")
+        on = rule.get("on", MAIL)
+        if asked.protocol not in on:
+            cure = f"gatepost rules set {asked.rule} --on {','.join((*on, asked.protocol))} has it do so"
+            raise BadInputError(f"{asked.rule} does not watch {asked.protocol}; {cure}")
         if rule["threshold"] > MOST:
             raise BadInputError(f"{asked.rule} counts to {rule['threshold']}; a drill makes {MOST} attempts at most")
         self._say(f"rule: {shown['sentence']}")
@@ -240,7 +224,7 @@ class Drill:
                 said = link.recv(200).decode("ascii", "replace").strip()
         except OSError as wrong:
             return True, f"turned away ({wrong})"
-        if said.startswith(("421", "554", "* BYE", "-ERR")) or not said:
+        if said.startswith(("421", "554", "* BYE", "-ERR", "BYE")) or not said:
             return True, f"turned away by the server ({said or 'closed at once'})"
         return False, "the server answers: it does not ask the guard"
 
@@ -254,109 +238,3 @@ def _cure(came: int, threshold: int) -> str:
     if came < threshold:
         return f" {threshold - came} are missing: the server may log less, or later; gatepost doctor tells which settings it should have."
     return " They came from others, or were not counted; gatepost access check shows who is trusted."
-
-
-# --- what one attempt is
-
-
-def act(target: Target, size: int) -> None:
-    """One connection of an attack, with so many failed log-ins where it is about these. Raises what the standard library's clients raise."""
-    if target.rule == "password-brute-force":
-        _GUESS[target.protocol](target, size)
-    elif target.protocol == "smtp":
-        with _smtp(target) as link:
-            link.ehlo("drill.invalid")
-    else:
-        with socket.create_connection((target.host, target.port), PATIENCE, (target.source, 0)) as sock:
-            sock.settimeout(PATIENCE)
-            sock.recv(200)
-            sock.sendall(b"a LOGOUT\r\n" if target.protocol == "imap" else b"QUIT\r\n")
-            while sock.recv(1000):
-                pass
-
-
-def _unverified() -> ssl.SSLContext:
-    """TLS to this very host: its certificate names the host's public name, and nobody stands between."""
-    found = ssl.create_default_context()
-    found.check_hostname = False
-    found.verify_mode = ssl.CERT_NONE
-    return found
-
-
-def _smtp(target: Target) -> smtplib.SMTP:
-    return smtplib.SMTP(target.host, target.port, "drill.invalid", PATIENCE, (target.source, 0))
-
-
-def _guess_smtp(target: Target, size: int) -> None:
-    link = _smtp(target)
-    try:
-        link.ehlo()
-        if link.has_extn("starttls"):
-            link.starttls(context=_unverified())
-            link.ehlo()
-        for turn in range(size):
-            code, said = link.docmd("AUTH", "PLAIN AGdhdGVwb3N0LWRyaWxsAHdyb25n")  # gatepost-drill, wrong
-            if code != 535:
-                raise smtplib.SMTPResponseException(code, f"log-in {turn + 1}: {said.decode('ascii', 'replace')}")
-    finally:
-        with contextlib.suppress(smtplib.SMTPServerDisconnected):  # a gateway ends the session with the failure that fires
-            link.quit()
-
-
-class _Imap(imaplib.IMAP4):
-    """IMAP from an address of our choice."""
-
-    def __init__(self, target: Target) -> None:
-        self._source = target.source
-        super().__init__(target.host, target.port, PATIENCE)
-
-    def _create_socket(self, timeout: float | None) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout, (self._source, 0))
-
-
-def _guess_imap(target: Target, size: int) -> None:
-    link = _Imap(target)
-    try:
-        if "STARTTLS" in link.capabilities:
-            link.starttls(_unverified())
-        for _ in range(size):
-            try:
-                link.login("gatepost-drill", "wrong")
-            except link.abort:
-                raise
-            except link.error:
-                continue
-        link.logout()
-    finally:
-        with contextlib.suppress(OSError):  # logout has closed it
-            link.shutdown()
-
-
-class _Pop3(poplib.POP3):
-    """POP3 from an address of our choice."""
-
-    def __init__(self, target: Target) -> None:
-        self._source = target.source
-        super().__init__(target.host, target.port, PATIENCE)
-
-    def _create_socket(self, timeout: float) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout, (self._source, 0))
-
-
-def _guess_pop3(target: Target, size: int) -> None:
-    link = _Pop3(target)
-    try:
-        if "STLS" in link.capa():
-            link.stls(_unverified())
-        for _ in range(size):
-            link.user("gatepost-drill")
-            try:
-                link.pass_("wrong")
-            except poplib.error_proto:
-                continue
-        link.quit()
-    finally:
-        link.close()
-
-
-_GUESS: dict[str, Callable[[Target, int], None]] = {"smtp": _guess_smtp, "imap": _guess_imap, "pop3": _guess_pop3}

@@ -13,12 +13,14 @@ from msgspec import structs
 from gatepost.core.access import Entry, own_entries
 from gatepost.core.countries import CountryPolicy
 from gatepost.core.decisions import Question
-from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed
+from gatepost.core.deeds import AdoptCountries, AdoptLists, AdoptRules, AnyDeed, Deed, Retime
 from gatepost.core.engine import Engine
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Rule
+from gatepost.core.subjects import name_of
+from gatepost.pipeline.mirrors import Standing
 from gatepost.pipeline.order import Order
-from gatepost.wire.story import EPOCH, Expect, Given, Passes, Report, Said, read_line, tell_effect, tell_verdict
+from gatepost.wire.story import EPOCH, Expect, Given, Passes, Prolong, Report, Said, read_line, tell_effect, tell_verdict
 
 INDENT = " " * 10
 
@@ -53,6 +55,18 @@ class Play:
             self.now = said.at
             for effect in self._started().do(said):
                 yield tell_effect(effect)
+        elif isinstance(said, Prolong):
+            self.now = said.at
+            for deed in self._prolonged(said):
+                for effect in self._started().do(deed):
+                    yield tell_effect(effect)
+
+    def _prolonged(self, said: Prolong) -> list[Retime]:
+        """A deed for each decision that holds a subject, as `gatepost blocks prolong` does it."""
+        held = Standing(self._started().engine).about(name_of(said.subject), said.at)
+        if not held:
+            raise BadInputError(f"{said.subject.text} is not held then, so nothing of it can be prolonged")
+        return [Retime(said.at, said.subject, each.number, each.until + said.by) for each in held]
 
     def _give(self, given: Given) -> Iterator[str]:
         if given.at < 0 and self._order is not None:

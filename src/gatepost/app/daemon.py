@@ -125,7 +125,7 @@ class Daemon:
         with _no_collections():
             store, recovered = self._recover(paths.state / "gatepost.db")
         drop_capabilities(keep=(Capability.DAC_READ_SEARCH, Capability.NET_BIND_SERVICE))
-        placing = asyncio.create_task(asyncio.to_thread(self._find_countries))
+        placing = asyncio.create_task(asyncio.to_thread(self._countries.look_in, self._settings.country.database))
         order = Order(recovered.engine, recovered.place)
         loop = asyncio.get_running_loop()
         journal = Journal(store, recovered.place, on_gap=lambda: loop.call_soon_threadsafe(make_whole))
@@ -141,7 +141,7 @@ class Daemon:
         tables = [PostfixCidr(hiding, Standing(order.engine), order.judge, now)] if hiding.path else []
         guard = Guard(order, journal, [mirror, *tables], self._announce, now)
         guard.recall(recovered.cursors)
-        self._countries = await placing
+        await placing
         guard.place = self._countries.place
         keeper = self._keeper(paths, store)
         accounts = self._settings.accounts
@@ -154,6 +154,7 @@ class Daemon:
             problems=lambda: [
                 *self._problems,
                 *self._feeds.problems(),
+                *([self._countries.problem] if self._countries.problem else []),
                 *([f"state: {journal.problem}"] if journal.problem else []),
                 *_of(keeper),
             ],
@@ -178,14 +179,6 @@ class Daemon:
                 make_whole()  # the next start then has nothing to bring in
             journal.close()
             store.close()
-
-    def _find_countries(self) -> Countries:
-        """Who knows where an address is registered; nobody where the database cannot be read."""
-        try:
-            return Countries(self._settings.country.database)
-        except BadInputError as wrong:
-            self._problems.append(str(wrong))
-            return Countries(folders=())
 
     def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
         """What tells people and programs; not at work yet."""
@@ -279,11 +272,12 @@ class Daemon:
         self._starting.append(asyncio.create_task(self._adopt(settings, looking)))
 
     async def _adopt(self, settings: config.Settings, looking: Looking) -> None:
-        """Takes up inlets and alerts, once the start is over."""
+        """Takes up inlets, alerts and the data of countries, once the start is over."""
         await self._started.wait()
         self._feeds.reload(settings, await looking)
         if self._alerts:
             await self._alerts.adopt(settings)
+        await self._look_at_countries()
         self._speaker.say("notice", "reloaded")
 
     # --- lists
@@ -366,8 +360,12 @@ class Daemon:
         """Takes up data of countries that came or changed: packages and geoipupdate(1) replace it now and then."""
         while True:
             await asyncio.sleep(COUNTRIES_LOOK)
-            if problem := await asyncio.to_thread(self._countries.refresh):
-                self._speaker.say("warning", "country", problem=problem, state="the data that was read before stays")
+            await self._look_at_countries()
+
+    async def _look_at_countries(self) -> None:
+        """Has a thread read the data of countries that the configuration names now, where it changed; who asks meanwhile is answered by the old."""
+        if problem := await asyncio.to_thread(self._countries.look_in, self._settings.country.database):
+            self._speaker.say("warning", "country", problem=problem)
 
     async def _watchdog(self) -> None:
         """Signs of life for the service manager: from the loop itself, so that a stuck one shows."""

@@ -73,6 +73,14 @@ def wanted(settings: config.Settings, found: Findings) -> dict[str, AnySettings]
     return inlets | {f"gateway:{service}": each for service, each in settings.gateway.items()}
 
 
+def planned(settings: config.Settings) -> list[Source]:
+    """The inlets that a configuration names, as far as it alone tells what they can; none of them runs."""
+    return [
+        Source(name=name, reading=False, tells_open=PROTOCOL[name.removeprefix("gateway:")] if isinstance(each, GatewaySettings) else "")
+        for name, each in wanted(settings, Findings((), (), (), (), (), ())).items()
+    ]
+
+
 class Feeds:
     """All inlets of a guard."""
 

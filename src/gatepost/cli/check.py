@@ -1,6 +1,7 @@
 """``gatepost check``: is the configuration right?
 
-Job: read gatepost.toml and say what it means or what is wrong. Promise: it changes nothing and needs no daemon. Limits: the file alone, not the host.
+Job: read gatepost.toml and say what it means or what is wrong, and which rules held in the store nobody feeds or enforces with it.
+Promise: it changes nothing and needs no daemon. Limits: the file and the store, not the host.
 """
 
 from pathlib import Path
@@ -23,13 +24,20 @@ def check(config_path: str | None, as_json: bool) -> None:
     _check_channels(settings)
     file = config_path or str(config.default_file())
     there = config.is_there(Path(file))
+    warnings = [*settings.warnings(), *_gaps(settings)]
     if as_json:
         shown = structs.replace(settings, channel=tuple(each.masked() for each in settings.channel))
-        print_json({"file": file, "found": there, "settings": shown, "warnings": settings.warnings()})
+        print_json({"file": file, "found": there, "settings": shown, "warnings": warnings})
         return
-    for warning in settings.warnings():
+    for warning in warnings:
         click.echo(f"{safe(file)}: warning: {safe(warning)}")
     click.echo(f"{safe(file)}: {'all is well' if there else 'is not there; the defaults are in force'}")
+
+
+def _gaps(settings: config.Settings) -> list[str]:
+    from gatepost.app.checking import gaps  # the guard's whole house, which no other command needs
+
+    return gaps(settings)
 
 
 def _check_channels(settings: config.Settings) -> None:

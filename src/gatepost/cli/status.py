@@ -10,6 +10,7 @@ import click
 
 from gatepost.cli import options
 from gatepost.cli.client import ask
+from gatepost.cli.country import sentence
 from gatepost.cli.show import left, number, print_json, safe, table
 
 
@@ -38,6 +39,7 @@ def _show(found: dict[str, Any]) -> None:
     held = sum(found["decisions"].values())
     by_rule = ", ".join(f"{safe(rule)} {count:,}" for rule, count in found["decisions"].items())
     click.echo(f"{held:,} held{f' ({by_rule})' if by_rule else ''}, {found['watched']:,} watched, up {left(now - found['started'])}")
+    _show_countries(found)
     _show_parts(found, now)
     for source in found["sources"]:
         if source["note"]:
@@ -49,6 +51,17 @@ def _show(found: dict[str, Any]) -> None:
         click.echo(f"\nstore: {number(store['waiting'], 'entry', 'entries')} wait, {number(store['failures'], 'failure')}")
     if lost:
         click.echo("\ndropped or too late: " + ", ".join(lost))
+
+
+def _show_countries(found: dict[str, Any]) -> None:
+    """The policy of countries, where it is on or was, with the log-ins that it was against since the start."""
+    told = [
+        f"{sum(counts.values()):,} {what} ({', '.join(f'{code} {count:,}' for code, count in sorted(counts.items(), key=lambda each: -each[1]))})"
+        for what, counts in (("refused", found["country_refused"]), ("would have been refused", found["country_watched"]))
+        if counts
+    ]
+    if told or found["countries"].get("mode", "off") != "off":
+        click.echo(f"{sentence(found['countries'])}; since the start: {', '.join(told) or 'no log-in was against it'}")
 
 
 def _show_parts(found: dict[str, Any], now: int) -> None:

@@ -175,7 +175,7 @@ class DovecotPolicyInlet:
         self.answers = Answers(guard, now, account, deeds, inlet=self.name, host=host, key=guard.key())
         self.answers.logs = Logs(settings.hosts)
         self.doorman = Doorman(self.answers, Key(settings.key), connections(settings.connections, SPARE_FILES))
-        self.listener = Listener(settings.listen, settings.mode, self.doorman, self.doorman.sweep)
+        self.door = Listener(settings.listen, settings.mode, self.doorman, self.doorman.sweep)
 
     async def catch_up(self) -> None:
         """There is nothing to catch up with: Dovecot goes on without us, and its log tells of it."""
@@ -183,7 +183,7 @@ class DovecotPolicyInlet:
     async def run(self) -> None:
         """Answers until it is cancelled."""
         try:
-            await self.listener.run()
+            await self.door.run()
         finally:
             self.doorman.close()
             self._guard.stopped(self.name)
@@ -192,11 +192,11 @@ class DovecotPolicyInlet:
         """How it is doing."""
         answers, doorman = self.answers, self.doorman
         dropped = answers.dropped + doorman.dropped
-        problem = self.listener.problem
+        problem = self.door.problem
         if not problem and doorman.dropped["wrong key"]:
             problem = "somebody asks with a wrong API key, and gets no answer: is it the same in Dovecot's auth_policy_server_api_header?"
         return DovecotPolicyState(
-            listening=self.listener.listening,
+            listening=self.door.listening,
             problem=problem,
             connections=len(doorman.open),
             requests=answers.requests,

@@ -34,7 +34,7 @@ EPOCH = 1_767_225_600 * SECOND
 
 _TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?(?=\s|$)", re.ASCII)
 _TIMES = re.compile(r"\s(\d{1,6})\s+times(?:,?\s+every\s+(\S.*))?$", re.ASCII)
-_DEEDS = ("adopt", "hold", "lift", "forget", "pause", "resume")
+_DEEDS = ("adopt", "hold", "prolong", "lift", "forget", "pause", "resume")
 
 
 class Given(Struct, frozen=True):
@@ -56,6 +56,14 @@ class Report(Struct, frozen=True):
     every: int = 0
 
 
+class Prolong(Struct, frozen=True):
+    """All that holds just this subject at ``at`` ends so much later. A story names no decisions: who plays it makes a `Retime` of each."""
+
+    at: int
+    subject: Subject
+    by: int
+
+
 class Passes(Struct, frozen=True):
     """Time passes until ``at``."""
 
@@ -68,7 +76,7 @@ class Expect(Struct, frozen=True):
     text: str
 
 
-Said = Given | Report | Question | AnyDeed | Passes | Expect | None
+Said = Given | Report | Question | AnyDeed | Prolong | Passes | Expect | None
 """What a line says; None for a blank line or a comment."""
 
 
@@ -248,7 +256,7 @@ def _read_question(words: list[str], at: int) -> Question:
     return _convert({"at": at, "client": client(address), "protocol": protocol, "stage": stage, "account": named, "country": country}, Question)
 
 
-def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
+def _read_deed(words: list[str], at: int) -> Given | AnyDeed | Prolong:
     match words:
         case ["adopt", *rest] if rest:
             return _read_given(rest, at)
@@ -257,6 +265,8 @@ def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
             protocols = fields["on"].split(",") if "on" in fields else PROTOCOLS
             held = {"at": at, "subject": _subject(by, text), "until": at + Span.parse(span).us, "protocols": protocols}
             return _convert({"kind": "hold", "reason": fields.get("reason", "")} | held, Hold)
+        case ["prolong", by, text, "for", span]:
+            return Prolong(at, _subject(by, text), Span.parse(span).us)
         case ["lift", by, text, *rest]:
             grace = _only(_fields(rest), "grace").get("grace")
             return Lift(at, _subject(by, text), at + Span.parse(grace).us if grace else 0)
@@ -267,8 +277,8 @@ def _read_deed(words: list[str], at: int) -> Given | AnyDeed:
         case ["resume"]:
             return Pause(at, 0)
     raise BadInputError(
-        "deeds are written: adopt preset|rule|allow|deny|country ..., hold BY SUBJECT for SPAN, lift BY SUBJECT [grace=SPAN], forget BY SUBJECT, "
-        "pause for SPAN, resume"
+        "deeds are written: adopt preset|rule|allow|deny|country ..., hold BY SUBJECT for SPAN, prolong BY SUBJECT for SPAN, "
+        "lift BY SUBJECT [grace=SPAN], forget BY SUBJECT, pause for SPAN, resume"
     )
 
 

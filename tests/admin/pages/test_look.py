@@ -60,6 +60,7 @@ def test_lines_stay_in_their_box_and_tell_facts_a_minute() -> None:
     found = {line.protocol: line for line in lines}
     assert (list(found), minutes) == (["smtp", "imap", "pop3", "http"], 7)
     assert (found["smtp"].now, found["smtp"].most, top) == (40 * 60 / EVERY, 240.0, 240.0)
+    assert [line.protocol for line in lines_of(beats, ["sieve", ""])[0]] == ["smtp", "imap", "pop3", "sieve", "http"]
     points = [tuple(map(float, point.split(","))) for point in found["smtp"].points.split()]
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
     assert (points[-1], lines_of([])[1:]) == ((WIDTH, 0), (10.0, 5))

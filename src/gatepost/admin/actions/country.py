@@ -7,12 +7,13 @@ what nobody can carry out is told. Limits: a place (/24, /64) is taken to lie in
 
 import asyncio
 import zlib
+from collections.abc import Container, Iterable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
-from gatepost.admin.desk import Desk, Who
+from gatepost.admin.desk import Desk, Source, Who
 from gatepost.admin.faults import StaleError
 from gatepost.core.access import Lists
 from gatepost.core.countries import UNKNOWN, CountryPolicy
@@ -221,13 +222,26 @@ async def _count(desk: Desk, lists: Lists, pairs: list[tuple[str, int]], now: in
 
 
 def country_problems(desk: Desk) -> list[str]:
-    """What keeps the policy from being carried out: no data, or nobody who asks about log-ins."""
-    policy = desk.guard.order.engine.countries
+    """What keeps the policy in force from being carried out."""
+    seen = {protocol for (kind, protocol) in desk.guard.stats.facts if kind in (AuthFailed, AuthSucceeded)}
+    return unenforced(desk.guard.order.engine.countries, desk.country_data(), desk.sources(), seen)
+
+
+def unenforced(policy: CountryPolicy, data: str, sources: Iterable[Source], seen: Container[str] = ()) -> list[str]:
+    """What keeps a policy from being carried out: no data, or nobody who asks about log-ins.
+
+    ``data`` is the file that countries are looked up in, empty where there is none; ``seen`` are protocols, beside mail's, on which somebody logs in.
+    """
     if policy.mode == "off":
         return []
-    if not desk.country_data():
+    if not data:
         return [say("country: {problem}", problem=NO_DATA)]
-    missing = unenforced(desk, policy)
+    asked: set[str] = set()
+    for source in sources:
+        asked.update(ASKED.get(source.name.partition(":")[0], ()))
+        if source.tells_open:  # a gateway: it asks before each log-in
+            asked.add(source.tells_open)
+    missing = [protocol for protocol in policy.on if protocol not in asked and (protocol in MAIL or protocol in seen)]
     if not missing:
         return []
     cure = say("have the mail server ask (gatepost setup dovecot), or put the gateway in front of it; the kernel cannot tell log-ins from mail")
@@ -235,14 +249,3 @@ def country_problems(desk: Desk) -> list[str]:
     if policy.mode == "observe":
         return [say("country: unenforced on {protocols}: nobody asks about log-ins there, so none is told by country; {cure}", **told)]
     return [say("country: unenforced on {protocols}: nobody asks about log-ins there, so none is refused by country; {cure}", **told)]
-
-
-def unenforced(desk: Desk, policy: CountryPolicy) -> list[Protocol]:
-    """The protocols of a policy on which no inlet is asked about log-ins: of smtp, imap, pop3, and of those on which somebody logs in."""
-    asked: set[str] = set()
-    for source in desk.sources():
-        asked.update(ASKED.get(source.name.partition(":")[0], ()))
-        if source.tells_open:  # a gateway: it asks before each log-in
-            asked.add(source.tells_open)
-    seen = {protocol for (kind, protocol) in desk.guard.stats.facts if kind in (AuthFailed, AuthSucceeded)}
-    return [protocol for protocol in policy.on if protocol not in asked and (protocol in MAIL or protocol in seen)]

@@ -57,7 +57,8 @@ def list_rules(desk: Desk) -> Listed:
     """The rules in force."""
     engine = desk.guard.order.engine
     standing = Counter(each.rule for each in desk.guard.standing.decisions(desk.now()))
-    shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing[rule.name], problem=unfed(desk, rule)) for rule in engine.rules)
+    sources = desk.sources()
+    shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing[rule.name], problem=unfed(rule, sources)) for rule in engine.rules)
     return Listed(version=version_of(engine.rules), rules=shown, brake=engine.brake)
 
 

@@ -4,6 +4,8 @@ Job: one picture of inlets, rules, mirrors, store and pressure, for `gatepost st
 enforced stand side by side; what is not fed or not enforced is told with its cure. Limits: looks only.
 """
 
+from collections.abc import Iterable, Sequence
+
 from msgspec import Struct
 
 from gatepost.admin.actions.country import country_problems
@@ -11,6 +13,7 @@ from gatepost.admin.desk import Desk, Source, unfed
 from gatepost.core.counters import KIND_OF
 from gatepost.core.countries import CountryPolicy
 from gatepost.core.facts import Held, kind_name
+from gatepost.core.rules import Rule
 from gatepost.core.texts import say
 from gatepost.pipeline.mirrors import MirrorState
 from gatepost.pipeline.recall import Counts
@@ -83,6 +86,10 @@ class Status(Struct, frozen=True, kw_only=True):
     """Entries of the deny and allow lists, the own ones included."""
     countries: CountryPolicy
     """From which countries one may log in."""
+    country_refused: dict[str, int]
+    """Log-ins that this refused since the start, by country."""
+    country_watched: dict[str, int]
+    """Log-ins that it only observed since the start, and would have refused."""
 
 
 def status(desk: Desk) -> Status:
@@ -118,6 +125,8 @@ def status(desk: Desk) -> Status:
         history=desk.recall.counts() if desk.recall else None,
         entries=len(engine.lists.entries),
         countries=engine.countries,
+        country_refused={code: count for (code, refused), count in guard.stats.countries.items() if refused},
+        country_watched={code: count for (code, refused), count in guard.stats.countries.items() if not refused},
     )
 
 
@@ -153,11 +162,16 @@ def problems_of(desk: Desk) -> list[str]:
         *country_problems(desk),
         *(say("channel {name}: {problem}", name=channel.name, problem=channel.problem) for channel in desk.channels() if channel.problem),
     ]
-    found += [say("rule {name}: {problem}", name=rule.name, problem=said) for rule in desk.guard.order.engine.rules if (said := unfed(desk, rule))]
+    found += unfed_rules(desk.guard.order.engine.rules, desk.sources())
     store = _store(desk)
     if store.problem and not any(store.problem in problem for problem in found):
         found.append(say("state: {problem}", problem=store.problem))
     return found
+
+
+def unfed_rules(rules: Iterable[Rule], sources: Sequence[Source]) -> list[str]:
+    """The rules that cannot fire, for no inlet tells what they count."""
+    return [say("rule {name}: {problem}", name=rule.name, problem=said) for rule in rules if (said := unfed(rule, sources))]
 
 
 def _feeds(desk: Desk) -> list[Feed]:

@@ -54,7 +54,10 @@ class Answered(Struct, frozen=True, kw_only=True):
     verdict: str
     """allow, delay or refuse; at stage relay ``no leave`` where no entry with the relay box covers it: then the server's own rules decide."""
     reason: str = ""
-    """The rule, ``denied``, ``administrator``, or the allow entry that says so."""
+    """The rule, ``denied``, ``administrator``, ``country``, or the allow entry that says so; and, where the policy of countries only observes, which
+    country it would refuse."""
+    country: str = ""
+    """The country for which the policy refuses it, or, with the verdict allow, would refuse it, did it enforce."""
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -239,11 +242,13 @@ def _answers(desk: Desk, subject: Subject, now: int) -> list[Answered]:
             verdict = desk.guard.why(Question(now, first, protocol, stage, account))
             if isinstance(verdict, Allow):
                 word = "no leave" if stage == "relay" and not verdict.grants_relay else "allow"
-                said = Answered(protocol=protocol, stage=stage, verdict=word, reason=str(verdict.entry or ""))
+                against = f"would refuse country {verdict.watched}" if verdict.watched else ""
+                reason = "; ".join(each for each in (str(verdict.entry or ""), against) if each)
+                said = Answered(protocol=protocol, stage=stage, verdict=word, reason=reason, country=verdict.watched)
             elif isinstance(verdict, Delay):
                 said = Answered(protocol=protocol, stage=stage, verdict="delay", reason=verdict.decision.rule)
             else:
-                said = Answered(protocol=protocol, stage=stage, verdict="refuse", reason=verdict.reason)
+                said = Answered(protocol=protocol, stage=stage, verdict="refuse", reason=verdict.reason, country=verdict.country)
             found.append(said)
     return found
 

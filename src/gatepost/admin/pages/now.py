@@ -39,7 +39,7 @@ def _picture(visit: Visit, oldest: float = 0) -> dict[str, str]:
 
 def _make(visit: Visit) -> dict[str, str]:
     looked, busy = status(visit.desk), top(visit.desk)
-    lines, most, minutes = lines_of(list(visit.site.pulse.beats))
+    lines, most, minutes = lines_of(list(visit.site.pulse.beats), {source.tells_open for source in looked.sources})
     about = {"status": looked, "top": busy, "lines": lines, "most": most, "minutes": minutes, "width": WIDTH, "height": HEIGHT}
     return {part: visit.site.text(f"_{part}.html", visit, fragment=True, **about) for part in PARTS}
 

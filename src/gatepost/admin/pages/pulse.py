@@ -6,16 +6,19 @@ and half an hour at most; the history is the keeper's.
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 
 from msgspec import Struct
 
 from gatepost.admin.desk import Desk
+from gatepost.core.facts import PROTOCOLS
 
 EVERY = 10
 """Seconds between two looks."""
 KEPT = 180
 """Looks that are kept: half an hour."""
 SHOWN = ("smtp", "imap", "pop3")
+"""Protocols that have a line in any case."""
 
 
 class Beat(Struct, frozen=True):
@@ -67,9 +70,12 @@ class Line(Struct, frozen=True):
 WIDTH, HEIGHT = 600, 120
 
 
-def lines_of(beats: list[Beat]) -> tuple[list[Line], float, int]:
-    """The chart's lines, what its top stands for in facts a minute, and how many minutes it is wide: five at least."""
-    names = [*SHOWN, *sorted({name for beat in beats for name, many in beat.facts.items() if many and name not in SHOWN})]
+def lines_of(beats: list[Beat], guarded: Iterable[str] = ()) -> tuple[list[Line], float, int]:
+    """The chart's lines, what its top stands for in facts a minute, and how many minutes it is wide: five at least.
+
+    A protocol has one where a gateway stands before it (``guarded``), or where anything came in on it."""
+    seen = {*SHOWN, *guarded, *(name for beat in beats for name, many in beat.facts.items() if many)}
+    names = [name for name in PROTOCOLS if name in seen]
     rates = {name: [beat.facts.get(name, 0) * 60 / EVERY for beat in beats] for name in names}
     top = max(10.0, *(rate for each in rates.values() for rate in each)) if beats else 10.0
     wide = max(5 * 60 // EVERY, len(beats))
