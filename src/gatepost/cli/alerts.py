@@ -28,7 +28,7 @@ def alerts() -> None:
 @options.config_file
 @options.as_json
 def list_channels(config_path: str | None, as_json: bool) -> None:
-    """List the channels: what they sent and dropped, whether they fail, and when the next message is due."""
+    """List the channels, and how they are doing. What they sent and dropped, whether they fail, and when the next message is due."""
     found = ask("GET", "/api/v1/channels", config_path=config_path)
     if as_json:
         print_json(found)
@@ -54,7 +54,7 @@ def _time(at: int) -> str:
 @options.config_file
 @options.as_json
 def test(name: str | None, config_path: str | None, as_json: bool) -> None:
-    """Send a test message on a channel, or on all of them, and say whether it was taken."""
+    """Send a test message, and say whether it was taken. On one channel, or on all of them."""
     names = [name] if name else [each["name"] for each in ask("GET", "/api/v1/channels", config_path=config_path)]
     if not names:
         raise BadInputError("there is nobody to tell: gatepost.toml has no [[channel]]")

@@ -28,7 +28,7 @@ from gatepost.core.faults import BadInputError
 @click.option("--yes", is_flag=True, help="Begin without asking.")
 @options.config_file
 def drill(rule: str, protocol: str | None, host: str, port: int | None, source: str, yes: bool, config_path: str | None) -> None:
-    """Attack this host's own mail server, bounded, to see a rule bite; all is cleaned up."""
+    """Attack this host's own mail server, to see a rule bite. The attack is bounded, and all is cleaned up."""
     asked = target(rule, protocol or "", host, port or 0, source, Discovery().look().own)
     what = f"A drill of {rule} attacks {asked.host} port {asked.port} ({asked.protocol}) from {asked.source}"
     if not yes and not sys.stdin.isatty():

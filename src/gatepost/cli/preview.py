@@ -42,7 +42,7 @@ def preview(
     as_json: bool,
     **asked: str | None,
 ) -> None:
-    """Show what a changed rule, a new rule or a preset would have done on this server, beside the rules of today. Nothing is changed."""
+    """Show what other rules would have done on this server. A changed rule, a new one or a preset, beside the rules of today; nothing is changed."""
     if bool(name) == bool(preset):
         raise BadInputError("name a rule, or a preset with --preset, one of the two")
     body = {"rule": name, "changes": options.changes_of(asked, for_, fields), "preset": preset or "", "days": days}

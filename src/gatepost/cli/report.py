@@ -26,7 +26,7 @@ WIDE = 30
 @options.config_file
 @options.as_json
 def report(days: int, by: str, limit: int, as_csv: bool, config_path: str | None, as_json: bool) -> None:
-    """Tell how many decisions rules made, by day, rule, country and so on."""
+    """Count the decisions of rules by day, rule, country and so on."""
     if as_csv and as_json:
         raise click.UsageError("--csv and --json: name one of the two.")
     query = {"days": str(days), "by": by, "limit": str(limit)}

@@ -61,7 +61,7 @@ def _say_whose(preset: Preset | None, rules_path: str | None, config_path: str |
 @options.config_file
 @options.as_json
 def list_rules(preset: Preset | None, rules_path: str | None, config_path: str | None, as_json: bool) -> None:
-    """List the rules in force, or those of a preset or file, each in a sentence."""
+    """List the rules in force, each in a sentence. Or those of a preset or file."""
     live = _in_force(preset, rules_path, config_path)
     if live is not None:
         _show_live(live, as_json)
@@ -113,7 +113,7 @@ def show(name: str, preset: Preset | None, rules_path: str | None, config_path: 
 @options.rules_file
 @options.config_file
 def export(preset: Preset | None, rules_path: str | None, config_path: str | None) -> None:
-    """Print the rules in force, or those of a preset or file, as TOML, to be changed and given to --rules or imported."""
+    """Print the rules in force, as TOML. Or those of a preset or file: to be changed, and given to --rules or imported."""
     found = _chosen(preset, rules_path, config_path)
     _say_whose(preset, rules_path, config_path)
     click.echo(write_rules(found), nl=False)
@@ -123,7 +123,7 @@ def export(preset: Preset | None, rules_path: str | None, config_path: str | Non
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options.as_json
 def test(files: tuple[str, ...], as_json: bool) -> None:
-    """Play stories; where one goes otherwise than written, print the difference."""
+    """Play stories, and print where one goes otherwise."""
     results = {name: differences(config.read_text(Path(name)), name) for name in files}
     failed = [name for name, lines in results.items() if lines]
     if as_json:
@@ -178,7 +178,7 @@ def _mode(verb: str, mode: Mode, text: str) -> None:
 
 
 _mode("enable", "enforce", "Have a rule enforce.")
-_mode("observe", "observe", "Have a rule decide and record, but hold nothing; what it held is released.")
+_mode("observe", "observe", "Have a rule decide and record, but hold nothing. What it held is released.")
 _mode("disable", "off", "Switch a rule off; what it held is released.")
 
 

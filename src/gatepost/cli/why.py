@@ -41,7 +41,7 @@ DEEDS = {
 @options.config_file
 @options.as_json
 def why(subject: str, config_path: str | None, as_json: bool) -> None:
-    """Tell the story of a client, network or account: what it did, what was decided, and on which evidence."""
+    """Tell the story of a client, network or account. What it did, what was decided, and on which evidence."""
     found = ask("GET", "/api/v1/why", query={"subject": subject}, config_path=config_path)
     if as_json:
         print_json(found)
