@@ -50,7 +50,8 @@ def undo(number: int, dry_run: bool, config_path: str | None, as_json: bool) -> 
     """Undo what a line of the audit trail tells of. The undo is a line of its own, and can be undone."""
     if dry_run:
         found = ask("GET", f"/api/v1/audit/{number}", config_path=config_path)
-        said = f"It would do this: {safe(found['undo'])}." if found["undo"] else f"It cannot be undone: {safe(found['refused'])}."
+        refused = found["refused"].removeprefix(f"line {number} cannot be undone: ")
+        said = f"It would do this: {safe(found['undo'])}." if found["undo"] else f"It cannot be undone: {safe(refused)}."
     else:
         found = ask("POST", f"/api/v1/audit/{number}/undo", config_path=config_path)
         said = f"Undone: {safe(found['said'])}."

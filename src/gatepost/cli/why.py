@@ -162,7 +162,7 @@ def _did(found: dict[str, Any]) -> list[str]:
 
 
 def _account(name: str) -> str:
-    return f"(a name of {name.rpartition(':')[2]} characters that is no account)" if name.startswith("masked:") else safe(name)
+    return f"(a name of {name.rpartition(':')[2]} characters, not known as an account)" if name.startswith("masked:") else safe(name)
 
 
 def _deeds(found: dict[str, Any]) -> list[str]:
