@@ -94,7 +94,10 @@ def main() -> None:
         sys.exit(130)
     except OSError as wrong:
         if wrong.errno not in _CANNOT_WRITE:
-            raise
+            if wrong.filename is None:
+                raise
+            _complain("gatepost", f"{os.fsdecode(wrong.filename)}: {wrong.strerror}")  # a file or folder that was named
+            sys.exit(2)
         # Nothing more can be written, and the interpreter must not try so at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if wrong.errno == errno.EPIPE:

@@ -6,12 +6,11 @@ Job: list the channels and send test messages. Promise: a test that fails exits 
 import sys
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from gatepost.cli import options
-from gatepost.cli.client import ask
+from gatepost.cli.client import ask, quoted
 from gatepost.cli.show import local, print_json, safe, table
 from gatepost.core.faults import BadInputError
 
@@ -58,7 +57,7 @@ def test(name: str | None, config_path: str | None, as_json: bool) -> None:
     names = [name] if name else [each["name"] for each in ask("GET", "/api/v1/channels", config_path=config_path)]
     if not names:
         raise BadInputError("there is nobody to tell: gatepost.toml has no [[channel]]")
-    found = [ask("POST", f"/api/v1/channels/{quote(each, safe='')}/test", config_path=config_path, timeout=PATIENCE) for each in names]
+    found = [ask("POST", f"/api/v1/channels/{quoted(each)}/test", config_path=config_path, timeout=PATIENCE) for each in names]
     if as_json:
         print_json(found)
     else:

@@ -7,7 +7,6 @@ may say is declared in core/rules.py.
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 import msgspec
@@ -16,7 +15,7 @@ from rich.table import Table
 from gatepost import config
 from gatepost.aid.stories import differences
 from gatepost.cli import options
-from gatepost.cli.client import ask, is_running
+from gatepost.cli.client import ask, is_running, quoted
 from gatepost.cli.preview import preview
 from gatepost.cli.show import console, plain, print_json, safe
 from gatepost.core.faults import BadInputError
@@ -157,11 +156,7 @@ def set_rule(
     changes = options.changes_of(asked, for_, fields)
     if not changes:
         raise BadInputError("nothing to change; name a field, as --threshold 80")
-    _changed(ask("PATCH", f"/api/v1/rules/{_quoted(name)}", changes, None, config_path, _if_match(if_version)), name, as_json)
-
-
-def _quoted(name: str) -> str:
-    return quote(os.fsencode(name), safe="")
+    _changed(ask("PATCH", f"/api/v1/rules/{quoted(name)}", changes, None, config_path, _if_match(if_version)), name, as_json)
 
 
 def _if_match(version: str) -> dict[str, str]:
@@ -174,7 +169,7 @@ def _mode(verb: str, mode: Mode, text: str) -> None:
     @options.config_file
     @options.as_json
     def command(name: str, config_path: str | None, as_json: bool) -> None:
-        _changed(ask("POST", f"/api/v1/rules/{_quoted(name)}/mode", {"mode": mode}, config_path=config_path), name, as_json)
+        _changed(ask("POST", f"/api/v1/rules/{quoted(name)}/mode", {"mode": mode}, config_path=config_path), name, as_json)
 
 
 _mode("enable", "enforce", "Have a rule enforce.")
@@ -188,7 +183,7 @@ _mode("disable", "off", "Switch a rule off; what it held is released.")
 @options.as_json
 def reset(name: str, config_path: str | None, as_json: bool) -> None:
     """Give a rule back the numbers that it came with."""
-    _changed(ask("POST", f"/api/v1/rules/{_quoted(name)}/reset", config_path=config_path), name, as_json)
+    _changed(ask("POST", f"/api/v1/rules/{quoted(name)}/reset", config_path=config_path), name, as_json)
 
 
 @rules.command()
@@ -197,7 +192,7 @@ def reset(name: str, config_path: str | None, as_json: bool) -> None:
 @options.as_json
 def remove(name: str, config_path: str | None, as_json: bool) -> None:
     """Take a rule away; what it held is released."""
-    listed = ask("DELETE", f"/api/v1/rules/{_quoted(name)}", config_path=config_path)
+    listed = ask("DELETE", f"/api/v1/rules/{quoted(name)}", config_path=config_path)
     if as_json:
         print_json(listed)
     else:
