@@ -33,4 +33,4 @@ def test_what_cannot_be_undone(gatepost: Live) -> None:
     refused(gatepost("audit", "undo", "1"), "line 1 cannot be undone: the rule dos is not as it left it; line 2 changed it since")
     assert gatepost("audit", "undo", "1", "--dry-run").out.startswith("It cannot be undone: the rule dos is not as it left it")
     refused(gatepost("audit", "undo", "77"), "the audit trail has no line 77")
-    refused(gatepost("audit", "undo", "x"), "is not a valid integer")
+    refused(gatepost("audit", "undo", "x"), "is not a valid number")

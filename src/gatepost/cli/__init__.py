@@ -9,6 +9,7 @@ import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from itertools import takewhile
 from keyword import iskeyword
 
 import click
@@ -88,7 +89,8 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as wrong:
         wrong.show()
     except click.UsageError as wrong:
-        command = wrong.ctx.command_path if wrong.ctx else "gatepost"
+        named = " ".join(["gatepost", *takewhile(lambda word: not word.startswith("-"), sys.argv[1:])])  # what click does not say of a bare option
+        command = wrong.ctx.command_path if wrong.ctx else named
         _complain(command, f"{' '.join(wrong.format_message().split())} {command} --help tells more.")
     except click.Abort:
         sys.exit(130)

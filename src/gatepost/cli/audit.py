@@ -18,8 +18,8 @@ def audit() -> None:
 
 
 @audit.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Lines at most.")
-@click.option("--before", type=click.IntRange(0, 1 << 53), default=0, help="Only lines older than the one of this number.")
+@click.option("--limit", type=options.Whole(1, 1000), default=50, show_default=True, help="Lines at most.")
+@click.option("--before", type=options.Whole(0, 1 << 53), default=0, help="Only lines older than the one of this number.")
 @options.config_file
 @options.as_json
 def list_lines(limit: int, before: int, config_path: str | None, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def _when(at: int) -> str:
 
 
 @audit.command()
-@click.argument("number", type=click.IntRange(1, 1 << 53))
+@click.argument("number", type=options.Whole(1, 1 << 53))
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @options.config_file
 @options.as_json

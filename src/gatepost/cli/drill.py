@@ -23,7 +23,7 @@ from gatepost.core.faults import BadInputError
 @click.argument("rule", metavar="|".join(RULES))
 @click.option("--protocol", type=click.Choice(list(PORTS)), help="The protocol to attack; by default imap, for harvesting smtp.")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="This host's own address that the mail server listens on.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Its port; by default the protocol's.")
+@click.option("--port", type=options.Whole(1, 65535), help="Its port; by default the protocol's.")
 @click.option("--from", "source", default=SOURCE, show_default=True, metavar="ADDRESS", help="The own address that the attack comes from.")
 @click.option("--yes", is_flag=True, help="Begin without asking.")
 @options.config_file

@@ -19,6 +19,13 @@ from gatepost.wire.toml_files import read_rules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Whole(click.IntRange):
+    """A whole number within bounds, called so in help and complaints."""
+
+    name = "number"
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 config_file = click.option("--config", "config_path", metavar="FILE", help="Read this gatepost.toml instead of the default one.")
 preset = click.option("--preset", type=click.Choice(list(PRESETS)), help="Take the rules of this preset.")
@@ -36,7 +43,7 @@ def log_options(command: F) -> F:
         click.option(
             "--timezone", default="", metavar="ZONE", help="The zone of stamps that name none, like Europe/Berlin or +02:00; default: the host's."
         ),
-        click.option("--year", type=click.IntRange(1970, 2200), help="The year of the first stamp that names none; default: the latest that fits."),
+        click.option("--year", type=Whole(1970, 2200), help="The year of the first stamp that names none; default: the latest that fits."),
         config_file,
     )
     for option in reversed(options):

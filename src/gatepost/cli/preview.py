@@ -29,7 +29,7 @@ MOST_SHOWN = 15
 @click.argument("name", required=False, default="", metavar="[RULE]")
 @options.rule_fields
 @options.preset
-@click.option("--days", default=7, show_default=True, metavar="N", type=click.IntRange(1, 400), help="How many days back, today included.")
+@click.option("--days", default=7, show_default=True, metavar="N", type=options.Whole(1, 400), help="How many days back, today included.")
 @options.config_file
 @options.as_json
 def preview(
