@@ -4,14 +4,13 @@ Job: list the channels and send test messages. Promise: a test that fails exits 
 """
 
 import sys
-from datetime import datetime
 from typing import Any
 
 import click
 
 from gatepost.cli import options
 from gatepost.cli.client import ask, quoted
-from gatepost.cli.show import local, print_json, safe, table
+from gatepost.cli.show import here, print_json, safe, table
 from gatepost.core.faults import BadInputError
 
 PATIENCE = 90
@@ -45,7 +44,7 @@ def _row(channel: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _time(at: int) -> str:
-    return local(at, datetime.now().astimezone().tzinfo) if at else "-"  # type: ignore[arg-type]  # an aware time has one
+    return here(at) if at else "-"
 
 
 @alerts.command()

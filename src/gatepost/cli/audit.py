@@ -3,13 +3,13 @@
 Job: ask the daemon and print its answer. Promise: ``--json`` prints the daemon's own answer; what an undo did is told. Limits: needs a daemon.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 import click
 
 from gatepost.cli import options
 from gatepost.cli.client import ask
-from gatepost.cli.show import print_json, safe, table
+from gatepost.cli.show import local, print_json, safe, table
 
 
 @click.group()
@@ -31,14 +31,10 @@ def list_lines(limit: int, before: int, config_path: str | None, as_json: bool) 
     if not found["lines"]:
         click.echo("Nothing was changed yet.")
         return
-    rows = [(each["number"], _when(each["at"]), each["who"], each["action"], each["subject"], each["reason"]) for each in found["lines"]]
+    rows = [(each["number"], local(each["at"], UTC), each["who"], each["action"], each["subject"], each["reason"]) for each in found["lines"]]
     table(("line", "when (UTC)", "who", "what", "whom it concerns", "reason"), rows, bold=0)
     if found["next"]:
         click.echo(f"Older ones: gatepost audit list --before {found['next']}")
-
-
-def _when(at: int) -> str:
-    return datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @audit.command()
