@@ -37,8 +37,8 @@ SECTIONS = {
 COMMANDS = {name: module for section in SECTIONS.values() for name, module in section.items()}
 """Only the module of the command that is called is imported: a daemon that starts anew must not wait for the tables of others."""
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-_LONGEST = 800
-"""Characters of a complaint: a fault is told with the value at fault, however long that is."""
+_LONGEST = 2000
+"""Characters of a complaint. It holds the value at fault, which can be huge: of a longer one both ends are shown."""
 
 
 class Commands(click.Group):
