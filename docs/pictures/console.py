@@ -28,6 +28,7 @@ PAGES = {
     "access": "/access?client=127.0.0.11",
     "import": "/access/import",
     "alerts": "/alerts",
+    "report": "/report",
     "audit": "/audit",
     "account": "/account",
     "people": "/people",

@@ -31,6 +31,6 @@ def test_what_cannot_be_undone(gatepost: Live) -> None:
     gatepost("rules", "set", "dos", "--threshold", "80")
     gatepost("rules", "set", "dos", "--threshold", "90")
     refused(gatepost("audit", "undo", "1"), "line 1 cannot be undone: the rule dos is not as it left it; line 2 changed it since")
-    assert gatepost("audit", "undo", "1", "--dry-run").out.startswith("It cannot be undone: line 1 cannot be undone")
+    assert gatepost("audit", "undo", "1", "--dry-run").out.startswith("It cannot be undone: the rule dos is not as it left it")
     refused(gatepost("audit", "undo", "77"), "the audit trail has no line 77")
-    refused(gatepost("audit", "undo", "x"), "is not a valid integer")
+    refused(gatepost("audit", "undo", "x"), "is not a valid number")

@@ -99,4 +99,6 @@ def test_an_argument_that_is_no_text(gatepost: Live) -> None:
     odd = os.fsdecode(b"caf\xe9")
     refused(gatepost("access", "deny", "203.0.113.7", "--note", odd), "an argument is no UTF-8 text")
     refused(gatepost("access", "remove", odd), "an argument is no UTF-8 text")
+    refused(gatepost("alerts", "test", odd))
+    refused(gatepost("rules", "reset", odd))
     refused(gatepost("rules", "observe", odd), "there is no rule")

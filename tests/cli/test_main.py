@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from gatepost.cli import gatepost
 from tests.cli.command import SAMPLE, environment, refused, run
 
 
@@ -22,10 +25,22 @@ def test_help_names_the_commands() -> None:
     assert {"replay", "parse", "rules", "check"} <= set(ran.out.split())
 
 
+def test_no_list_of_commands_is_cut_short_on_80_columns() -> None:
+    def walk(group: click.Group, name: str) -> Iterator[str]:
+        context = click.Context(group, info_name=name, terminal_width=80)
+        yield from (f"{name}: {line}" for line in group.get_help(context).splitlines()[1:] if line.endswith("...") or len(line) > 80)
+        for each in group.list_commands(context):
+            command = group.get_command(context, each)
+            if isinstance(command, click.Group):
+                yield from walk(command, f"{name} {each}")
+
+    assert list(walk(gatepost, "gatepost")) == []
+
+
 def test_without_a_command_the_help_is_shown_and_the_usage_is_bad() -> None:
     ran = run()
     assert (ran.code, ran.out) == (2, "")
-    assert "Commands:" in ran.err
+    assert "Try it:" in ran.err
 
 
 def test_the_version() -> None:
@@ -36,10 +51,12 @@ def test_the_version() -> None:
     ("args", "words"),
     [
         (["shwo"], ["gatepost: No such command 'shwo'", "gatepost --help"]),
+        (["stauts"], ["gatepost: No such command 'stauts'. Did you mean 'status'?"]),
         (["rules", "shwo"], ["gatepost rules: No such command 'shwo'", "Did you mean 'show'?"]),
         (["parse"], ["gatepost parse: Missing argument 'FILE...'"]),
         (["parse", "--nix", "x"], ["gatepost parse: No such option '--nix'"]),
-        (["replay", "--year", "x", "y"], ["gatepost replay: Invalid value for '--year': 'x' is not"]),
+        (["replay", "--year", "x", "y"], ["gatepost replay: Invalid value for '--year': 'x' is not a valid number"]),
+        (["replay", "y", "--year"], ["Option '--year' requires an argument", "gatepost replay y --help"]),
         (["replay", "--year", "1969", "y"], ["'--year'", "1970"]),
         (["replay", "--preset", "x", "y"], ["'--preset'", "'standard', 'relaxed', 'strict'", "gatepost replay --help"]),
         (["rules", "test"], ["gatepost rules test: Missing argument 'FILE...'"]),
@@ -52,6 +69,12 @@ def test_bad_usage_is_one_line(args: list[str], words: list[str]) -> None:
 def test_a_hostile_argument_is_shown_never_obeyed() -> None:
     refused(run("parse", "\x1b[31mred\u202e"), r"\x1b[31mred\u202e: cannot be read")
     refused(run("rules", "show", "\x1b[31mred"), "there is no rule")
+
+
+def test_of_a_huge_argument_the_ends_of_the_complaint_are_left() -> None:
+    ran = run("rules", "show", "x" * 50_000)
+    refused(ran, "gatepost: there is no rule 'xxx", "dos, harvesting, password-brute-force")
+    assert len(ran.err) < 2100
 
 
 @pytest.mark.parametrize("command", [["parse"], ["parse", "--json"], ["replay"], ["replay", "--json"]])

@@ -37,3 +37,8 @@ def test_exims_lines_come_with_ours(tmp_path: Path) -> None:
     told = run("setup", "exim", "--folder", tmp_path, "--config", config, "--json").json
     assert "GATEPOST = /run/gatepost/exim" in told["changes"][0]["lines"]
     assert told["then"] == ["update-exim4.conf", "systemctl reload exim4"]
+
+
+def test_a_folder_that_no_file_system_can_hold_is_told() -> None:
+    for server in ("postfix", "dovecot", "exim"):
+        refused(run("setup", server, "--folder", "x" * 5000), "gatepost: xxx", "File name too long")

@@ -58,7 +58,7 @@ def test_the_story_of_a_client(daemon: Served) -> None:
         "... 48 more between",
         "released",
         "1,234 failed log-ins (password) on imap",
-        "(a name of 9 characters that is no account) 3, bob 1",
+        "(a name of 9 characters, not known as an account) 3, bob 1",
         "unblocked by anna a customer",
         "smtp: connect refuse (dos)",
         "5 entries of the order are missing from the history.",

@@ -50,7 +50,7 @@ def test_the_folder_is_made_and_its_owners_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"^the state folder \S*/file/state cannot be used \(Not a directory\); create it"):
+    with pytest.raises(StoreError, match=r"^the state folder \S*/file/state cannot be used \(Not a directory\); it must be there, be writable"):
         lock(tmp_path / "file" / "state")
 
 

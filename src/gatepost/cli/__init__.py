@@ -9,6 +9,7 @@ import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from itertools import takewhile
 from keyword import iskeyword
 
 import click
@@ -16,45 +17,55 @@ import click
 from gatepost.cli.faults import NoDaemonError
 from gatepost.core.faults import BadInputError
 
-COMMANDS = {
-    "run": "run",
-    "replay": "replay",
-    "parse": "parse",
-    "rules": "rules",
-    "check": "check",
-    "status": "status",
-    "doctor": "doctor",
-    "blocks": "blocks",
-    "unblock": "blocks",
-    "pause": "blocks",
-    "resume": "blocks",
-    "access": "access",
-    "demo": "demo",
-    "drill": "drill",
-    "top": "top",
-    "why": "why",
-    "history": "history",
-    "alerts": "alerts",
-    "import": "imports",
-    "setup": "setup",
-    "console": "console",
-    "audit": "audit",
-    "report": "report",
+SECTIONS = {
+    "Try it": {"demo": "demo", "replay": "replay", "parse": "parse", "drill": "drill"},
+    "Guard": {"run": "run", "check": "check", "setup": "setup", "import": "imports"},
+    "Look": {"status": "status", "doctor": "doctor", "top": "top", "why": "why", "report": "report", "audit": "audit"},
+    "Steer": {
+        "blocks": "blocks",
+        "unblock": "blocks",
+        "pause": "blocks",
+        "resume": "blocks",
+        "access": "access",
+        "rules": "rules",
+        "alerts": "alerts",
+        "console": "console",
+        "history": "history",
+    },
 }
-"""Each command with its module. Only the one that is called is imported: a daemon that starts anew must not wait for the tables of others."""
+"""The commands as the help shows them, each with its module."""
+COMMANDS = {name: module for section in SECTIONS.values() for name, module in section.items()}
+"""Only the module of the command that is called is imported: a daemon that starts anew must not wait for the tables of others."""
 _CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_LONGEST = 2000
+"""Characters of a complaint. It holds the value at fault, which can be huge: of a longer one both ends are shown."""
 
 
 class Commands(click.Group):
     """The commands, each imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
         module = COMMANDS.get(cmd_name)
         name = f"{cmd_name}s" if iskeyword(cmd_name) else cmd_name
         return getattr(import_module(f"gatepost.cli.{module}"), name) if module else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click has it, which looks for what may have been meant among commands that are imported already."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as wrong:
+            raise click.exceptions.NoSuchCommand(wrong.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A list for each section, all with the same columns."""
+        width = max(map(len, COMMANDS))
+        for heading, names in SECTIONS.items():
+            found = ((name, self.get_command(ctx, name)) for name in names)
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), made.get_short_help_str(formatter.width - width - 6)) for name, made in found if made])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -78,13 +89,17 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as wrong:
         wrong.show()
     except click.UsageError as wrong:
-        command = wrong.ctx.command_path if wrong.ctx else "gatepost"
+        named = " ".join(["gatepost", *takewhile(lambda word: not word.startswith("-"), sys.argv[1:])])  # what click does not say of a bare option
+        command = wrong.ctx.command_path if wrong.ctx else named
         _complain(command, f"{' '.join(wrong.format_message().split())} {command} --help tells more.")
     except click.Abort:
         sys.exit(130)
     except OSError as wrong:
         if wrong.errno not in _CANNOT_WRITE:
-            raise
+            if wrong.filename is None:
+                raise
+            _complain("gatepost", f"{os.fsdecode(wrong.filename)}: {wrong.strerror}")  # a file or folder that was named
+            sys.exit(2)
         # Nothing more can be written, and the interpreter must not try so at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if wrong.errno == errno.EPIPE:
@@ -107,4 +122,7 @@ def _run() -> int:
 def _complain(who: str, said: str) -> None:
     from gatepost.cli.show import safe
 
-    click.echo(f"{who}: {safe(said)}", err=True)
+    said = safe(said)
+    if len(said) > _LONGEST:
+        said = f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 2 :]}"  # the cure stands at the end
+    click.echo(f"{who}: {said}", err=True)

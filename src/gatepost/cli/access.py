@@ -21,7 +21,7 @@ from gatepost.core.facts import PROTOCOLS
 
 @click.group()
 def access() -> None:
-    """Show and change the deny and allow lists, and from which countries one may log in."""
+    """Show and change whom to allow and deny, and log-ins by country."""
 
 
 access.add_command(country)
@@ -122,7 +122,7 @@ def remove(prefix: str, config_path: str | None, as_json: bool) -> None:
 @options.config_file
 @options.as_json
 def check(client: str, protocol: str | None, stage: str, config_path: str | None, as_json: bool) -> None:
-    """Say what would happen to a client now, and which entry or rule decides."""
+    """Say what a client would be answered now, and what decides that."""
     query = {"client": client, "stage": stage} | ({"protocol": protocol} if protocol else {})
     found = ask("GET", "/api/v1/access/check", query=query, config_path=config_path)
     if as_json:

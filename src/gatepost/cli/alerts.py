@@ -4,15 +4,13 @@ Job: list the channels and send test messages. Promise: a test that fails exits 
 """
 
 import sys
-from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from gatepost.cli import options
-from gatepost.cli.client import ask
-from gatepost.cli.show import local, print_json, safe, table
+from gatepost.cli.client import ask, quoted
+from gatepost.cli.show import here, print_json, safe, table
 from gatepost.core.faults import BadInputError
 
 PATIENCE = 90
@@ -28,7 +26,7 @@ def alerts() -> None:
 @options.config_file
 @options.as_json
 def list_channels(config_path: str | None, as_json: bool) -> None:
-    """List the channels: what they sent and dropped, whether they fail, and when the next message is due."""
+    """List the channels, and how they are doing. What they sent and dropped, whether they fail, and when the next message is due."""
     found = ask("GET", "/api/v1/channels", config_path=config_path)
     if as_json:
         print_json(found)
@@ -46,7 +44,7 @@ def _row(channel: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _time(at: int) -> str:
-    return local(at, datetime.now().astimezone().tzinfo) if at else "-"  # type: ignore[arg-type]  # an aware time has one
+    return here(at) if at else "-"
 
 
 @alerts.command()
@@ -54,11 +52,11 @@ def _time(at: int) -> str:
 @options.config_file
 @options.as_json
 def test(name: str | None, config_path: str | None, as_json: bool) -> None:
-    """Send a test message on a channel, or on all of them, and say whether it was taken."""
+    """Send a test message, and say whether it was taken. On one channel, or on all of them."""
     names = [name] if name else [each["name"] for each in ask("GET", "/api/v1/channels", config_path=config_path)]
     if not names:
         raise BadInputError("there is nobody to tell: gatepost.toml has no [[channel]]")
-    found = [ask("POST", f"/api/v1/channels/{quote(each, safe='')}/test", config_path=config_path, timeout=PATIENCE) for each in names]
+    found = [ask("POST", f"/api/v1/channels/{quoted(each)}/test", config_path=config_path, timeout=PATIENCE) for each in names]
     if as_json:
         print_json(found)
     else:

@@ -70,7 +70,7 @@ def add(prefix: str, hold_for: str, reason: str, confirm: bool, protocols: tuple
 @options.config_file
 @options.as_json
 def prolong(subjects: tuple[str, ...], prolong_by: str, config_path: str | None, as_json: bool) -> None:
-    """Hold longer what is held: all of the subjects, or none where one of them is not held."""
+    """Hold longer what is held. All of the subjects, or none where one of them is not held."""
     found = ask("POST", "/api/v1/blocks/prolong", {"subjects": subjects, "for": prolong_by}, config_path=config_path)
     if as_json:
         print_json(found)
@@ -86,7 +86,7 @@ def prolong(subjects: tuple[str, ...], prolong_by: str, config_path: str | None,
 @options.config_file
 @options.as_json
 def permanent(subjects: tuple[str, ...], note: str, config_path: str | None, as_json: bool) -> None:
-    """Turn blocks into deny entries, which stay until they are removed; the blocks end."""
+    """Turn blocks into deny entries, which stay until removed. The blocks end."""
     found = ask("POST", "/api/v1/blocks/permanent", {"subjects": subjects, "note": note}, config_path=config_path)
     if as_json:
         print_json(found)
@@ -112,7 +112,7 @@ def remove(subject: str, config_path: str | None, as_json: bool) -> None:
 @options.config_file
 @options.as_json
 def unblock(subject: str, grace: str, config_path: str | None, as_json: bool) -> None:
-    """Lift what holds a client, network or account, and forget what was counted of it."""
+    """Lift what holds a client, network or account. What was counted of it is forgotten."""
     _unblock(subject, grace, config_path, as_json)
 
 

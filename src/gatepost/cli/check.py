@@ -19,7 +19,7 @@ from gatepost.core.faults import BadInputError
 @options.config_file
 @options.as_json
 def check(config_path: str | None, as_json: bool) -> None:
-    """Read the configuration and tell what is wrong with it, by field and cure."""
+    """Tell what is wrong with the configuration, by field and cure."""
     settings = config.load(config_path)
     _check_channels(settings)
     file = config_path or str(config.default_file())

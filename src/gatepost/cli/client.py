@@ -95,6 +95,11 @@ def ask(
     return _found(answer, text)
 
 
+def quoted(name: str) -> str:
+    """A name as part of a path; bytes of an argument that are no text stay what they are."""
+    return quote(os.fsencode(name), safe="")
+
+
 def ask_all(path: str, name: str, query: dict[str, str], config_path: str | None = None) -> list[Any]:
     """All rows of what is told in pages, under a name."""
     found, after = [], ""

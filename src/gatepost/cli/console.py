@@ -39,7 +39,7 @@ def show(config_path: str | None, as_json: bool) -> None:
 @options.config_file
 @options.as_json
 def link(name: str, role: str, config_path: str | None, as_json: bool) -> None:
-    """Make a one-time link: whoever opens it within a day chooses a password."""
+    """Make a one-time link for a new user or a lost password. Whoever opens it within a day chooses the password."""
     found = ask("POST", "/api/v1/console/link", {"name": name, "role": role}, config_path=config_path)
     if as_json:
         print_json(found)

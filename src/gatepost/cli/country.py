@@ -26,14 +26,14 @@ even_mine = click.option("--even-mine", is_flag=True, help="Yes, even where you 
 
 @click.group()
 def country() -> None:
-    """Show and change from which countries one may log in. Inbound mail is never asked about."""
+    """Show and change from where one may log in. Inbound mail is never asked about."""
 
 
 @country.command()
 @options.config_file
 @options.as_json
 def show(config_path: str | None, as_json: bool) -> None:
-    """Show the policy, and from where accounts logged in well within 30 days."""
+    """Show the policy, and from where accounts logged in lately. Lately is within 30 days."""
     _tell(ask("GET", PATH, config_path=config_path), as_json)
 
 

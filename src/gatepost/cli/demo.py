@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.live import Live
 
+from gatepost.cli import options
 from gatepost.cli.demo_screen import event_line, picture
 from gatepost.cli.show import console, safe
 from gatepost.core.faults import BadInputError
@@ -29,10 +30,10 @@ FRAME = 0.25
 
 
 @click.command()
-@click.option("--seconds", type=click.IntRange(1, 3600), default=40, show_default=True, help="How long it runs.")
+@click.option("--seconds", type=options.Whole(1, 3600), default=40, show_default=True, help="How long it runs.")
 @click.option("--keep", is_flag=True, help="Go on after that until Ctrl-C, and leave the folder with log and state there.")
 def demo(seconds: int, keep: bool) -> None:
-    """Show a guard at work on a sandbox mail host: needs no root, no mail server, and leaves nothing behind."""
+    """Show a guard at work on a sandbox mail host, on this machine. It needs no root and no mail server, and leaves nothing behind."""
     if sys.platform != "linux":
         raise BadInputError("the demo needs Linux: its clients come from several addresses on loopback")
     # Imported here alone: what the daemon is made of would slow every other command down.

@@ -20,7 +20,7 @@ _COLOURS = {"bad": "red", "look": "yellow", "well": "green"}
 @options.config_file
 @options.as_json
 def doctor(config_path: str | None, as_json: bool) -> None:
-    """Look at inlets, rules, mirrors, store, rights and clock, try out that a block really drops; name what is wrong and its cure."""
+    """Look for what keeps the guard from guarding, and name the cure. Inlets, rules, mirrors, rights and clock; a block is tried out."""
     found = ask("GET", "/api/v1/doctor", config_path=config_path)
     verdict, said, cure = clock.words(clock.synchronised())  # the daemon's unit may not ask
     found.append({"what": "clock", "verdict": verdict, "said": said, "cure": cure})

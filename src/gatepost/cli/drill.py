@@ -23,12 +23,12 @@ from gatepost.core.faults import BadInputError
 @click.argument("rule", metavar="|".join(RULES))
 @click.option("--protocol", type=click.Choice(list(PORTS)), help="The protocol to attack; by default imap, for harvesting smtp.")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="This host's own address that the mail server listens on.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Its port; by default the protocol's.")
+@click.option("--port", type=options.Whole(1, 65535), help="Its port; by default the protocol's.")
 @click.option("--from", "source", default=SOURCE, show_default=True, metavar="ADDRESS", help="The own address that the attack comes from.")
 @click.option("--yes", is_flag=True, help="Begin without asking.")
 @options.config_file
 def drill(rule: str, protocol: str | None, host: str, port: int | None, source: str, yes: bool, config_path: str | None) -> None:
-    """Attack this host's own mail server, bounded, to see a rule bite; all is cleaned up."""
+    """Attack this host's own mail server, to see a rule bite. The attack is bounded, and all is cleaned up."""
     asked = target(rule, protocol or "", host, port or 0, source, Discovery().look().own)
     what = f"A drill of {rule} attacks {asked.host} port {asked.port} ({asked.protocol}) from {asked.source}"
     if not yes and not sys.stdin.isatty():

@@ -13,7 +13,7 @@ from gatepost.cli.show import number, print_json, safe
 
 @click.group()
 def history() -> None:
-    """What is remembered of the past."""
+    """Forget what was remembered of a client, network or account."""
 
 
 @history.command()
@@ -22,7 +22,7 @@ def history() -> None:
 @options.config_file
 @options.as_json
 def forget(subject: str, yes: bool, config_path: str | None, as_json: bool) -> None:
-    """Forget what a client, network or account did: in the history, the log lines, and the counts. A standing block stays."""
+    """Forget what a client, network or account did. In the history, the log lines, and the counts; a standing block stays."""
     if not yes:
         click.confirm(f"Forget all that is known of {safe(subject)}? It cannot be had back.", abort=True, err=True)
     found = ask("DELETE", "/api/v1/history", query={"subject": subject}, config_path=config_path)

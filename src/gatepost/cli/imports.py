@@ -80,7 +80,7 @@ def _as_list(data: bytes) -> tuple[bytes, list[str]]:
 @options.config_file
 @options.as_json
 def fail2ban(config_dir: str, database: str, with_rules: bool, dry_run: bool, config_path: str | None, as_json: bool) -> None:
-    """Take over the bans of fail2ban's mail jails, its ignoreip and, with --rules, its numbers."""
+    """Take over fail2ban's bans, ignoreip and, with --rules, numbers. Only those of its mail jails."""
     found = read(Path(config_dir), database, time.time_ns() // 1000)
     body = {
         "source": "fail2ban",

@@ -19,10 +19,17 @@ from gatepost.wire.toml_files import read_rules
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Whole(click.IntRange):
+    """A whole number within bounds, called so in help and complaints."""
+
+    name = "number"
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 config_file = click.option("--config", "config_path", metavar="FILE", help="Read this gatepost.toml instead of the default one.")
-preset = click.option("--preset", type=click.Choice(list(PRESETS)), help="Start with the rules of this preset.")
-rules_file = click.option("--rules", "rules_path", metavar="FILE", help="Read rules and lists from this TOML file.")
+preset = click.option("--preset", type=click.Choice(list(PRESETS)), help="Take the rules of this preset.")
+rules_file = click.option("--rules", "rules_path", metavar="FILE", help="Take rules and lists from this TOML file.")
 
 protocols = click.option("--protocol", "protocols", multiple=True, type=click.Choice(PROTOCOLS), help="Only on this protocol; can be given again.")
 if_version = click.option("--if-version", default="", metavar="VERSION", help="Only if the rules are still those that rules list showed.")
@@ -36,7 +43,7 @@ def log_options(command: F) -> F:
         click.option(
             "--timezone", default="", metavar="ZONE", help="The zone of stamps that name none, like Europe/Berlin or +02:00; default: the host's."
         ),
-        click.option("--year", type=click.IntRange(1970, 2200), help="The year of the first stamp that names none; default: the latest that fits."),
+        click.option("--year", type=Whole(1970, 2200), help="The year of the first stamp that names none; default: the latest that fits."),
         config_file,
     )
     for option in reversed(options):
@@ -67,10 +74,10 @@ def chosen_rules(preset: Preset | None, path: str | None) -> tuple[tuple[Rule, .
 def rule_fields(command: F) -> F:
     """The fields of a rule that a command line changes; `changes_of` makes them one thing."""
     options = (
-        click.option("--threshold", help="How many are too many."),
+        click.option("--threshold", metavar="N", help="How many are too many."),
         click.option("--window", metavar="SPAN", help="The time over which they are counted."),
         click.option("--for", "for_", metavar="SPAN", help="How long it lasts."),
-        click.option("--action", help="block, delay or alert."),
+        click.option("--action", metavar="ACTION", help="block, delay or alert."),
         click.option("--on", metavar="PROTOCOLS", help="The protocols that it watches, as smtp,imap."),
         click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="Any other field; can be given more than once."),
     )

@@ -28,7 +28,7 @@ _COMMON = ("kind", "at", "protocol", "service", "client", "account")
 @click.option("--evidence", is_flag=True, help="Also print facts that only repeat what other lines tell and are never counted.")
 @options.as_json
 def parse(files: tuple[str, ...], daemon: str, timezone: str, year: int | None, config_path: str | None, evidence: bool, as_json: bool) -> None:
-    """Print the facts that log lines yield, and how much of the mail lines was understood."""
+    """Print the facts that log lines tell. The last lines say how much of the mail lines was understood."""
     logs = PastLogs(files, options.log_settings(config_path, daemon, timezone), year)
     for file in logs.files:
         file.check()  # before the first fact is printed

@@ -7,7 +7,6 @@ stays text. Limits: needs a daemon with a history.
 import contextlib
 import sys
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ import click
 from gatepost.cli import options
 from gatepost.cli.client import ask
 from gatepost.cli.faults import NoDaemonError
-from gatepost.cli.show import number, print_json, safe, table
+from gatepost.cli.show import here, number, print_json, safe, table
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import Preset
 
@@ -29,7 +28,7 @@ MOST_SHOWN = 15
 @click.argument("name", required=False, default="", metavar="[RULE]")
 @options.rule_fields
 @options.preset
-@click.option("--days", default=7, show_default=True, metavar="N", type=click.IntRange(1, 400), help="How many days back, today included.")
+@click.option("--days", default=7, show_default=True, metavar="N", type=options.Whole(1, 400), help="How many days back, today included.")
 @options.config_file
 @options.as_json
 def preview(
@@ -42,7 +41,7 @@ def preview(
     as_json: bool,
     **asked: str | None,
 ) -> None:
-    """Show what a changed rule, a new rule or a preset would have done on this server, beside the rules of today. Nothing is changed."""
+    """Show what other rules would have done on this server. A changed rule, a new one or a preset, beside the rules of today; nothing is changed."""
     if bool(name) == bool(preset):
         raise BadInputError("name a rule, or a preset with --preset, one of the two")
     body = {"rule": name, "changes": options.changes_of(asked, for_, fields), "preset": preset or "", "days": days}
@@ -85,7 +84,7 @@ def _print(begun: dict[str, Any], result: dict[str, Any]) -> None:
         for sentence in sentences or ["there is no such rule"]:
             click.echo(f"{title + ':':<9}{safe(sentence)}")
     many = result["many"]
-    click.echo(f"\n{_time(result['since'])} to {_time(result['until'])}: {number(result['facts'], 'fact')} that could count\n")
+    click.echo(f"\n{here(result['since'])} to {here(result['until'])}: {number(result['facts'], 'fact')} that could count\n")
     table(("holds by day", "today", "changed", "unknown"), [_day(day) for day in result["days"]], right=("today", "changed", "unknown"))
     click.echo("")
     rows = [(each["rule"], *(_count(each[side]) for side in ("before", "after")), _braked(each)) for each in result["rules"]]
@@ -114,7 +113,7 @@ def _count(many: int) -> str:
 
 
 def _braked(total: dict[str, Any]) -> str:
-    return f"the brake would have stopped it at {_time(total['braked'])}" if total["braked"] else ""
+    return f"the brake would have stopped it at {here(total['braked'])}" if total["braked"] else ""
 
 
 def _hits(title: str, hits: list[dict[str, Any]], many: int) -> None:
@@ -123,7 +122,7 @@ def _hits(title: str, hits: list[dict[str, Any]], many: int) -> None:
         names = f" ({', '.join(map(safe, hit['accounts']))})" if hit["accounts"] else ""
         did = f", {number(hit['logins'], 'good log-in')}{names}" if hit["logins"] else ""
         blocked = ", unknown" if hit["unknown"] else ""
-        click.echo(f"    {safe(hit['subject'])}: {number(hit['holds'], 'hold')}, first {_time(hit['first'])}{did}{blocked}")
+        click.echo(f"    {safe(hit['subject'])}: {number(hit['holds'], 'hold')}, first {here(hit['first'])}{did}{blocked}")
     if many > MOST_SHOWN:
         click.echo(f"    and {many - MOST_SHOWN:,} more")
 
@@ -136,10 +135,6 @@ def _unknown(result: dict[str, Any]) -> None:
     click.echo("\nunknown:")
     for gap in result["gaps"][:MOST_SHOWN]:
         missing = f"{number(gap['missing'], 'entry', 'entries')} are missing" if gap["missing"] else "before the history begins"
-        click.echo(f"    {_time(gap['start'])} to {_time(gap['until'])}: {missing}")
+        click.echo(f"    {here(gap['start'])} to {here(gap['until'])}: {missing}")
     if many["blocked"]:
         click.echo(f"    {number(many['blocked'], 'span')} in which a subject was really blocked: what it sent then was seen by nobody")
-
-
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at // 1_000_000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -37,7 +37,7 @@ def replay(
     rules_path: str | None,
     as_json: bool,
 ) -> None:
-    """Replay mail logs: who would have been held, by which rule, from when to when, because of which lines.
+    """Show whom the rules would have held in your past mail logs. By which rule, from when to when, because of which lines.
 
     FILE may be compressed (.gz, .xz, .zst, .bz2) or - for standard input; several files are brought into one order of time.
     """

@@ -24,7 +24,7 @@ MOST_ROWS = 200
 
 
 def show(logs: PastLogs, made: Replay, elapsed: float) -> None:
-    """Prints what came of a replay."""
+    """Prints what came of a replay, and what it took: seconds, 0 where nobody measured."""
     out = console()
     groups = list(made.groups())
     if groups:
@@ -138,8 +138,8 @@ def _totals(out: Console, logs: PastLogs, made: Replay, groups: list[list[Told]]
     lost = {name: count for name, count in made.dropped.items() if count}
     if lost:
         out.print(Text("Not counted or forgotten early: " + ", ".join(f"{count:,} {name}" for name, count in lost.items()) + ".", style="yellow"))
-    rate = coverage.lines / elapsed if elapsed else 0
-    out.print(Text(f"{elapsed:.2f} s, {rate:,.0f} lines a second.", style="dim"))
+    if elapsed:
+        out.print(Text(f"{elapsed:.2f} s, {coverage.lines / elapsed:,.0f} lines a second.", style="dim"))
 
 
 def _tally(out: Console, groups: list[list[Told]]) -> None:

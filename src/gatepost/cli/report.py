@@ -19,14 +19,14 @@ WIDE = 30
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(1, MOST_DAYS), default=7, show_default=True, help="How many days back, today included.")
+@click.option("--days", type=options.Whole(1, MOST_DAYS), default=7, show_default=True, help="How many days back, today included.")
 @click.option("--by", type=click.Choice(get_args(By)), default="day", show_default=True, help="What decisions are counted by.")
-@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=100, show_default=True, help="Rows at most.")
+@click.option("--limit", type=options.Whole(1, MOST_ROWS), default=100, show_default=True, help="Rows at most.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of text.")
 @options.config_file
 @options.as_json
 def report(days: int, by: str, limit: int, as_csv: bool, config_path: str | None, as_json: bool) -> None:
-    """Tell how many decisions rules made, by day, rule, country and so on."""
+    """Count the decisions of rules by day, rule, country and so on."""
     if as_csv and as_json:
         raise click.UsageError("--csv and --json: name one of the two.")
     query = {"days": str(days), "by": by, "limit": str(limit)}

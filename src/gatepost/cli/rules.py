@@ -7,7 +7,6 @@ may say is declared in core/rules.py.
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 import msgspec
@@ -16,7 +15,7 @@ from rich.table import Table
 from gatepost import config
 from gatepost.aid.stories import differences
 from gatepost.cli import options
-from gatepost.cli.client import ask, is_running
+from gatepost.cli.client import ask, is_running, quoted
 from gatepost.cli.preview import preview
 from gatepost.cli.show import console, plain, print_json, safe
 from gatepost.core.faults import BadInputError
@@ -61,7 +60,7 @@ def _say_whose(preset: Preset | None, rules_path: str | None, config_path: str |
 @options.config_file
 @options.as_json
 def list_rules(preset: Preset | None, rules_path: str | None, config_path: str | None, as_json: bool) -> None:
-    """List the rules in force, or those of a preset or file, each in a sentence."""
+    """List the rules in force, each in a sentence. Or those of a preset or file."""
     live = _in_force(preset, rules_path, config_path)
     if live is not None:
         _show_live(live, as_json)
@@ -113,7 +112,7 @@ def show(name: str, preset: Preset | None, rules_path: str | None, config_path: 
 @options.rules_file
 @options.config_file
 def export(preset: Preset | None, rules_path: str | None, config_path: str | None) -> None:
-    """Print the rules in force, or those of a preset or file, as TOML, to be changed and given to --rules or imported."""
+    """Print the rules in force, as TOML. Or those of a preset or file: to be changed, and given to --rules or imported."""
     found = _chosen(preset, rules_path, config_path)
     _say_whose(preset, rules_path, config_path)
     click.echo(write_rules(found), nl=False)
@@ -123,7 +122,7 @@ def export(preset: Preset | None, rules_path: str | None, config_path: str | Non
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options.as_json
 def test(files: tuple[str, ...], as_json: bool) -> None:
-    """Play stories; where one goes otherwise than written, print the difference."""
+    """Play stories, and print where one goes otherwise."""
     results = {name: differences(config.read_text(Path(name)), name) for name in files}
     failed = [name for name, lines in results.items() if lines]
     if as_json:
@@ -157,11 +156,7 @@ def set_rule(
     changes = options.changes_of(asked, for_, fields)
     if not changes:
         raise BadInputError("nothing to change; name a field, as --threshold 80")
-    _changed(ask("PATCH", f"/api/v1/rules/{_quoted(name)}", changes, None, config_path, _if_match(if_version)), name, as_json)
-
-
-def _quoted(name: str) -> str:
-    return quote(os.fsencode(name), safe="")
+    _changed(ask("PATCH", f"/api/v1/rules/{quoted(name)}", changes, None, config_path, _if_match(if_version)), name, as_json)
 
 
 def _if_match(version: str) -> dict[str, str]:
@@ -174,11 +169,11 @@ def _mode(verb: str, mode: Mode, text: str) -> None:
     @options.config_file
     @options.as_json
     def command(name: str, config_path: str | None, as_json: bool) -> None:
-        _changed(ask("POST", f"/api/v1/rules/{_quoted(name)}/mode", {"mode": mode}, config_path=config_path), name, as_json)
+        _changed(ask("POST", f"/api/v1/rules/{quoted(name)}/mode", {"mode": mode}, config_path=config_path), name, as_json)
 
 
 _mode("enable", "enforce", "Have a rule enforce.")
-_mode("observe", "observe", "Have a rule decide and record, but hold nothing; what it held is released.")
+_mode("observe", "observe", "Have a rule decide and record, but hold nothing. What it held is released.")
 _mode("disable", "off", "Switch a rule off; what it held is released.")
 
 
@@ -188,7 +183,7 @@ _mode("disable", "off", "Switch a rule off; what it held is released.")
 @options.as_json
 def reset(name: str, config_path: str | None, as_json: bool) -> None:
     """Give a rule back the numbers that it came with."""
-    _changed(ask("POST", f"/api/v1/rules/{_quoted(name)}/reset", config_path=config_path), name, as_json)
+    _changed(ask("POST", f"/api/v1/rules/{quoted(name)}/reset", config_path=config_path), name, as_json)
 
 
 @rules.command()
@@ -197,7 +192,7 @@ def reset(name: str, config_path: str | None, as_json: bool) -> None:
 @options.as_json
 def remove(name: str, config_path: str | None, as_json: bool) -> None:
     """Take a rule away; what it held is released."""
-    listed = ask("DELETE", f"/api/v1/rules/{_quoted(name)}", config_path=config_path)
+    listed = ask("DELETE", f"/api/v1/rules/{quoted(name)}", config_path=config_path)
     if as_json:
         print_json(listed)
     else:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--observe-first", metavar="SPAN", help="At the first start: only watch for so long, like 24h.")
 @click.option("--yes", is_flag=True, help="At the first start: take the allow entries that are offered without asking.")
 def run(config_path: str | None, observe_first: str | None, yes: bool) -> None:
-    """Guard this host: follow the mail logs, decide, and block in the kernel."""
+    """Guard this host: follow the logs, decide, block in the kernel."""
     # Imported here alone: what the daemon is made of would slow every other command down.
     from gatepost.app.daemon import Daemon
     from gatepost.app.first import FirstStart

@@ -29,7 +29,7 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 @click.group()
 def setup() -> None:
-    """Have a mail server ask Gatepost: print the lines that it needs, or put them in."""
+    """Have a mail server ask Gatepost. The lines that it needs are printed, or put in."""
 
 
 folder = click.option("--folder", default="", metavar="DIR", help="The folder of the server's configuration; default: as the server says.")
@@ -42,7 +42,7 @@ applying = click.option("--apply", "applying", is_flag=True, help="Write the lin
 @options.config_file
 @options.as_json
 def postfix(folder: str, applying: bool, config_path: str | None, as_json: bool) -> None:
-    """Have Postfix ask who may connect and relay, and tell what it accepted."""
+    """Have Postfix ask who may connect and relay. It tells what it accepted, too."""
     carry_out(lambda: _plan_postfix(folder, config_path), applying, as_json)
 
 
@@ -69,7 +69,7 @@ def _plan_postfix(folder: str, config_path: str | None) -> Plan:
 @options.config_file
 @options.as_json
 def exim(folder: str, applying: bool, config_path: str | None, as_json: bool) -> None:
-    """Have Exim, as Debian configures it, ask who may connect, log in and relay, and tell what it accepted."""
+    """Have Debian's Exim ask who may connect, log in and relay. It tells what it accepted, too."""
     carry_out(lambda: _plan_exim(folder, config_path), applying, as_json)
 
 
@@ -90,7 +90,7 @@ def _plan_exim(folder: str, config_path: str | None) -> Plan:
 @options.config_file
 @options.as_json
 def dovecot(folder: str, end_penalty: bool, applying: bool, config_path: str | None, as_json: bool) -> None:
-    """Have Dovecot ask before it lets a client log in, and tell how it went."""
+    """Have Dovecot ask before each log-in, and tell how it went."""
     file = Path(config_path) if config_path else config.default_file()
 
     def make() -> Plan:

@@ -60,9 +60,14 @@ def print_json(value: Any) -> None:
     click.echo(as_json(value), nl=False)
 
 
-def local(at: int, zone: tzinfo, seconds: bool = True) -> str:
-    """A time as the administrator's wall clock shows it."""
+def local(at: int, zone: tzinfo | None, seconds: bool = True) -> str:
+    """A time, in microseconds since 1970 UTC, as a wall clock of that zone shows it; None: this host's."""
     return datetime.fromtimestamp(at // 1_000_000, zone).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def here(at: int) -> str:
+    """A time as this host's wall clock shows it."""
+    return local(at, None)
 
 
 def some(names: dict[str, int], most: int = 2) -> str:

@@ -18,7 +18,7 @@ from gatepost.cli.show import left, number, print_json, safe, table
 @options.config_file
 @options.as_json
 def status(config_path: str | None, as_json: bool) -> None:
-    """Show how the guard is doing: inlets, rules, what is decided and what is enforced."""
+    """Show how the guard is doing. Inlets, rules, what is decided and what is enforced."""
     found = ask("GET", "/api/v1/status", config_path=config_path)
     if as_json:
         print_json(found)

@@ -30,7 +30,7 @@ EVERY = 1.0
 @click.command()
 @options.config_file
 def top(config_path: str | None) -> None:
-    """Show what goes on: rates by protocol, who is nearest to a threshold, the newest blocks. q leaves."""
+    """Show what goes on now, every second. Rates by protocol, who is nearest to a threshold, the newest blocks; q leaves."""
     before = ask("GET", "/api/v1/top", config_path=config_path)
     screen = console()
     if not screen.is_terminal or screen.is_dumb_terminal:

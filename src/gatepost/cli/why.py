@@ -4,14 +4,13 @@ Job: print what the daemon knows of a subject, in the order in which a tired per
 how near is it to a rule, what happens next. Promise: whatever a peer wrote stays text. Limits: needs a daemon; without a history it says so.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from gatepost.cli import options
 from gatepost.cli.client import ask
-from gatepost.cli.show import left, number, print_json, safe
+from gatepost.cli.show import here, left, number, print_json, safe
 
 NOUNS = {
     "connected": "connections",
@@ -41,7 +40,7 @@ DEEDS = {
 @options.config_file
 @options.as_json
 def why(subject: str, config_path: str | None, as_json: bool) -> None:
-    """Tell the story of a client, network or account: what it did, what was decided, and on which evidence."""
+    """Tell the story of a client, network or account. What it did, what was decided, and on which evidence."""
     found = ask("GET", "/api/v1/why", query={"subject": subject}, config_path=config_path)
     if as_json:
         print_json(found)
@@ -64,7 +63,7 @@ def _now(found: dict[str, Any]) -> list[str]:
     for at, block in enumerate(found["standing"]):
         what = "would be held (watched)" if block["watched"] else f"is held ({block['action']})"
         by = f"by the rule {safe(block['rule'])}: {safe(block['reason'])}" if block["rule"] else f"by hand: {safe(block['reason'])}"
-        lines.append(f"{safe(block['subject'])} {what} on {_where(block)} since {_time(block['start'])}, {left(block['until'] - now)} more, {by}")
+        lines.append(f"{safe(block['subject'])} {what} on {_where(block)} since {here(block['start'])}, {left(block['until'] - now)} more, {by}")
         evidence = found["past"]["evidence"][at : at + 1]
         lines += _evidence(evidence[0] if evidence else [], block["count"])
     return lines
@@ -86,7 +85,7 @@ def _told(event: dict[str, Any]) -> str:
     if event["line"]:
         return safe(event["line"])
     words = [
-        _time(event["at"]),
+        here(event["at"]),
         event["kind"].replace("_", " "),
         event["protocol"],
         event["client"],
@@ -130,7 +129,7 @@ def _decided(found: dict[str, Any]) -> list[str]:
         detail = told["decision"]["detail"]
         if detail["number"] in standing:
             continue
-        lines.append(f"    {_time(detail['start'])}  {safe(detail['rule'] or 'by hand')}: {safe(detail['said'])} {_ended(told)}")
+        lines.append(f"    {here(detail['start'])}  {safe(detail['rule'] or 'by hand')}: {safe(detail['said'])} {_ended(told)}")
         lines += [f"    {line}" for line in _evidence(told["evidence"], detail["count"])]
     return ["Decided before, newest first:", *lines] if lines else []
 
@@ -139,15 +138,15 @@ def _ended(told: dict[str, Any]) -> str:
     detail, ended = told["decision"]["detail"], told["ended"]
     what = "watched" if detail["watched"] else detail["action"]
     if ended and ended["kind"] == "released":
-        return f"({what}; released {_time(ended['at'])}: {safe(ended['detail']['why'])})"
-    return f"({what} until {_time(detail['until'])})"
+        return f"({what}; released {here(ended['at'])}: {safe(ended['detail']['why'])})"
+    return f"({what} until {here(detail['until'])})"
 
 
 def _did(found: dict[str, Any]) -> list[str]:
     past = found["past"]
     lines = []
     for group in past["groups"]:
-        span = f"{_time(group['first'])} to {_time(group['last'])}" if group["count"] > 1 else _time(group["first"])
+        span = f"{here(group['first'])} to {here(group['last'])}" if group["count"] > 1 else here(group["first"])
         why_not = ", not counted" if group["evidence_only"] else ""
         reason = f" ({safe(group['reason'])})" if group["reason"] else ""
         lines.append(f"    {group['count']:>8,} {NOUNS.get(group['kind'], group['kind'])}{reason} on {group['protocol']}, {span}{why_not}")
@@ -158,18 +157,18 @@ def _did(found: dict[str, Any]) -> list[str]:
         return [] if found["no_past"] else ["Nothing is known of what it did."]
     # A line can tell several facts; it is shown once.
     newest = list(dict.fromkeys(f"    {_told(event)}" for event in past["newest"]))[:NEWEST]
-    return [f"What it did since {_time(past['since'])}:", *lines, *(["Newest first:", *newest] if newest else [])]
+    return [f"What it did since {here(past['since'])}:", *lines, *(["Newest first:", *newest] if newest else [])]
 
 
 def _account(name: str) -> str:
-    return f"(a name of {name.rpartition(':')[2]} characters that is no account)" if name.startswith("masked:") else safe(name)
+    return f"(a name of {name.rpartition(':')[2]} characters, not known as an account)" if name.startswith("masked:") else safe(name)
 
 
 def _deeds(found: dict[str, Any]) -> list[str]:
     events = [event for event in found["past"]["deeds"] if event["detail"].get("who")]
-    lines = [f"    {_time(event['at'])}  {DEEDS.get(event['kind'], event['kind'])} by {_by(event)}".rstrip() for event in events]
+    lines = [f"    {here(event['at'])}  {DEEDS.get(event['kind'], event['kind'])} by {_by(event)}".rstrip() for event in events]
     if not lines:
-        lines = [f"    {_time(a['at'])}  {safe(a['action'])} by {safe(a['who'])} {safe(a['reason'])}".rstrip() for a in found["audits"]]
+        lines = [f"    {here(a['at'])}  {safe(a['action'])} by {safe(a['who'])} {safe(a['reason'])}".rstrip() for a in found["audits"]]
     return ["Done by administrators, newest first:", *lines] if lines else []
 
 
@@ -191,7 +190,3 @@ def _limits(found: dict[str, Any]) -> list[str]:
     lines = [f"No history: {safe(found['no_past'])}"] if found["no_past"] else []
     missing = found["past"]["missing"]
     return [*lines, *([f"{number(missing, 'entry', 'entries')} of the order are missing from the history."] if missing else [])]
-
-
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at // 1_000_000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -22,7 +22,7 @@ class Lock:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as wrong:
-            cure = "create it, and give it to the user that gatepost runs as"
+            cure = "it must be there, be writable, and belong to the user that gatepost runs as"
             raise StoreError(f"the state folder {folder} cannot be used ({wrong.strerror}); {cure}") from wrong
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,7 +22,6 @@ PRIORITY = -250
 CHAINS = ("prerouting", "lists", "shielded", "by_hand", "graced", "by_rule", "by_login")
 PROBE = "probe"
 """The set of `probe`: no key has this name."""
-LIST_KINDS: tuple[Kind, ...] = ("allow", "shield", "deny")
 CHAIN_OF: dict[Kind, str] = {
     "own": "prerouting",
     "allow": "lists",
