@@ -457,6 +457,13 @@ class TestTheRest:
         assert "A password for bob" in shown(bob.get(path))
         bob.post("/first", {"key": path.partition("=")[2], "name": "bob", "password": PASSWORD, "again": PASSWORD})
         assert bob.get("/people").status == 403
+        unnamed = anna.post("/people/invite", {"form": "invite", "role": "operator"}).text
+        assert "whoever opens it operator administrator" in shown(anna.get("/people"))
+        named = re.search(r'name="id" value="(\w+)"', unnamed)
+        assert named
+        assert "a new operator lets nobody in any more" in _follow(anna, "/people/withdraw", {"id": named[1]})
+        assert "whoever opens it" not in shown(anna.get("/people"))
+        assert "was used, withdrawn" in _refused(anna, "/people/withdraw", {"id": named[1]}, 404)
         assert "bob is administrator now." in _follow(anna, "/people/role", {"name": "bob", "role": "administrator"})
         assert bob.get("/people").status == 200
         assert "may not log in any more" in _follow(anna, "/people/remove", {"name": "bob"})

@@ -14,7 +14,8 @@ from gatepost.core.faults import BadInputError
 
 async def show(visit: Visit, made: str = "") -> Response:
     """The page; with a link that was just made."""
-    return visit.render("people.html", people=visit.accounts.people(), roles=ROLES, form=fields_of(Invite), made=made)
+    kept = visit.accounts
+    return visit.render("people.html", people=kept.people(), links=kept.open_links(), roles=ROLES, form=fields_of(Invite), made=made)
 
 
 async def invite(visit: Visit) -> Response:
@@ -23,6 +24,12 @@ async def invite(visit: Visit) -> Response:
     visit.typed = {}
     base = visit.request.base_url
     return await show(visit, f"{base.scheme}://{base.netloc}{link('/first', key=secret)}")
+
+
+async def withdraw(visit: Visit) -> Done:
+    """Makes a link useless."""
+    gone = await visit.accounts.withdraw(visit.who, visit.text("id"))
+    return Done(said=f"The link for {gone.name or f'a new {gone.role}'} lets nobody in any more.", to="/people")
 
 
 async def set_role(visit: Visit) -> Done:

@@ -97,6 +97,7 @@ DEEDS: tuple[tuple[str, Deed, Role, View], ...] = (
     ("/account/tokens", account.add_token, "viewer", account.show),
     ("/account/tokens/remove", account.remove_token, "viewer", account.show),
     ("/people/invite", people.invite, "administrator", people.show),
+    ("/people/withdraw", people.withdraw, "administrator", people.show),
     ("/people/role", people.set_role, "administrator", people.show),
     ("/people/remove", people.remove, "administrator", people.show),
 )
