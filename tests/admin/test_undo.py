@@ -149,6 +149,35 @@ def test_a_prolonged_block_that_would_be_over_ends(made: Bench) -> None:
     assert made.lets_in()
 
 
+def test_what_was_denied_for_good_is_held_again_and_denied_again(made: Bench) -> None:
+    do(access.add_entry(made.desk, ADMIN, _deny(ATTACKER, protocols=("pop3",), note="old")))
+    made.connect()
+    (held,), lists = made.guard.standing.holds(made.at), set(made.engine.lists.entries)
+    made.at += SECOND
+    do(lasting.make_permanent(made.desk, ADMIN, lasting.Permanent(subjects=(ATTACKER,))))
+    denied = set(made.engine.lists.entries)
+    made.at += SECOND
+    assert "off the deny list, and is held again, by hand" in _undo(made)
+    assert [(each.rule, each.reason, each.until) for each in made.guard.standing.holds(made.at)] == [("", "dos: 50 in 5m", held.until)]
+    assert set(made.engine.lists.entries) == lists
+    made.at += SECOND
+    assert "on the deny list for good again" in _undo(made)
+    assert (set(made.engine.lists.entries), made.guard.standing.holds(made.at)) == (denied, [])
+    made.at = held.until
+    assert _undo(made) == f"{ATTACKER} goes off the deny list"
+    assert (set(made.engine.lists.entries), made.guard.standing.holds(made.at)) == (lists, [])
+    with pytest.raises(ConflictError, match=r"does not stand there as it left it; line 5 changed it since \(anna: blocks.temporary"):
+        _undo(made, 3 - 1)
+
+
+def test_a_hold_of_log_ins_alone_is_not_made_again_by_hand(made: Bench) -> None:
+    do(rules.set_rule(made.desk, ADMIN, "dos", {"scope": "logins"}))
+    made.connect()
+    do(lasting.make_permanent(made.desk, ADMIN, lasting.Permanent(subjects=(ATTACKER,))))
+    assert _undo(made) == f"{ATTACKER} goes off the deny list"
+    assert made.lets_in()
+
+
 def test_a_pause_that_was_ended_goes_on_until_its_end(made: Bench) -> None:
     do(blocks.pause(made.desk, ADMIN, blocks.PauseFor(hold_for=Span(HOUR))))
     until = made.engine.paused_until
