@@ -7,6 +7,7 @@ import pytest
 
 from gatepost.admin.actions.access import AddEntry, add_entry, check_client
 from gatepost.admin.actions.country import NO_DATA, SetCountries, Shown, set_countries, show_countries
+from gatepost.admin.actions.metrics import metrics
 from gatepost.admin.actions.status import status
 from gatepost.admin.actions.why import why
 from gatepost.admin.desk import Source, Who
@@ -90,6 +91,7 @@ class TestPolicy:
         adopt(countries, "AT", mode="observe")
         assert getattr(asks(countries, ABROAD), "watched", "") == "NL"
         assert {each.code: (each.refused, each.watched) for each in do(show_countries(countries.desk)).places} == {"NL": (0, 1)}
+        assert 'gatepost_country_refusals_total{country="NL",watched="yes"} 1.0' in metrics(countries.desk)
 
     def test_known_clients_and_allowed_ones_go_on(self, countries: Bench) -> None:
         logged_in(countries, "bob@example.org", ABROAD)
