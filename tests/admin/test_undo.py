@@ -62,6 +62,7 @@ DEEDS: dict[str, Deed] = {
     "access.allow": lambda desk: access.add_entry(desk, ADMIN, _allow("192.0.2.0/24", note="office")),
     "access.allow: a name": lambda desk: access.add_entry(desk, ADMIN, _allow("office.example.org")),
     "access.deny: replaced": lambda desk: access.add_entry(desk, ADMIN, _deny("203.0.113.9", note="new", replace=True)),
+    "access.allow: beside": lambda desk: access.add_entry(desk, ADMIN, _allow("203.0.113.9", protocols=("imap",))),
     "access.allow: own": lambda desk: access.add_entry(desk, ADMIN, _allow("10.0.0.0/8", protocols=("smtp",))),
     "access.remove": lambda desk: access.remove_entry(desk, ADMIN, "203.0.113.9"),
     "access.import": lambda desk: lists.import_entries(desk, ADMIN, "203.0.113.20\n203.0.113.21\n", "deny"),
@@ -74,7 +75,7 @@ DEEDS: dict[str, Deed] = {
 @pytest.mark.parametrize("name", DEEDS)
 def test_what_was_comes_back_and_goes_again(made: Bench, name: str) -> None:
     made.names["office.example.org"] = ("198.51.100.20", "198.51.100.21")
-    do(access.add_entry(made.desk, ADMIN, _deny("203.0.113.9", note="old")))
+    do(access.add_entry(made.desk, ADMIN, _deny("203.0.113.9", note="old", protocols=("smtp",))))
     before = _state(made)
     do(DEEDS[name](made.desk))
     number, after = _newest(made), _state(made)

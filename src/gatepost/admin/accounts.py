@@ -311,7 +311,8 @@ class Accounts:
         seconds = self.throttle.wait(client, name)
         if seconds:
             minutes = -(-seconds // 60)
-            raise LogInError(f"Too many failed log-ins. Try again in {minutes} minute{'s' if minutes > 1 else ''}.")
+            way = "A one-time link lets you in at once: gatepost console link --name NAME, on the host itself."
+            raise LogInError(f"Too many failed log-ins. Try again in {minutes} minute{'s' if minutes > 1 else ''}. {way}")
         user = self.users.get(name)
         right = await self.passwords.verify(user.password if user else "", password)
         step = step_of(user.second, code, self._now(), user.step) if user and user.second else -1

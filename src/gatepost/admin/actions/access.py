@@ -164,7 +164,11 @@ async def add_entry(desk: Desk, who: Who, asked: AddEntry, version: str = "") ->
         raise BadInputError(f"expires: {entry.prefix} is one of this host's own networks, and stays; leave it out")
     entry = structs.replace(entry, own=own)
     kept = [each for each in without_named(there, entry) if not (each in before and (asked.replace or each.own))]
-    await _adopt(desk, who, (*kept, entry), f"access.{entry.verb}", entry.prefix, before or None, entry)
+    if twice := next((each for each in kept if each.verb == entry.verb and each.places == entry.places and set(each.on) & set(entry.on)), None):
+        noted = f" ({twice.note})" if twice.note else ""
+        raise BadInputError(f"prefix: there stands already: {twice}{noted}; replace it (the box Replace, --replace), or name other protocols")
+    gone = [each for each in before if each not in kept]
+    await _adopt(desk, who, (*kept, entry), f"access.{entry.verb}", entry.prefix, gone or None, entry)
     return entry
 
 
@@ -174,7 +178,7 @@ async def _add_name(desk: Desk, who: Who, wish: Entry, replace: bool, version: s
     there = list_entries(desk)
     before = [each for each in there if each.name == wish.name]
     if before and not replace:
-        raise BadInputError(f"prefix: {wish.name} stands on the allow list already; --replace replaces it")
+        raise BadInputError(f"prefix: {wish.name} stands on the allow list already; replace it (the box Replace, --replace)")
     if len({each.name for each in there if each.name} | {wish.name}) > MOST_NAMES:
         raise BadInputError(f"prefix: there are {MOST_NAMES} host names already, which is the most; use addresses")
     new = with_name(there, wish, addresses)
