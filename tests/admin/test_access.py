@@ -81,7 +81,7 @@ class TestAdd:
     def test_a_contradiction_is_refused_with_the_cure(self, made: Bench) -> None:
         _add(made, "allow", ATTACKER)
         assert f"prefix: {ATTACKER} on smtp stands on both lists" in _refused(made, "deny", ATTACKER)
-        assert "stands twice" in _refused(made, "allow", ATTACKER, note="again")
+        assert "there stands already: allow" in _refused(made, "allow", ATTACKER, note="again")
         assert "stands on both lists" in _refused(made, "deny", "203.0.113.7-203.0.113.8")
 
     def test_an_expired_entry_contradicts_nobody_and_is_not_listed(self, made: Bench) -> None:

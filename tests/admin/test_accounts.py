@@ -89,10 +89,22 @@ def test_two_who_use_a_link_at_once_are_one(house: House) -> None:
 
 def test_a_link_ends_after_a_day_and_a_newer_one_takes_its_place(house: House) -> None:
     async def work() -> None:
-        first = await house.accounts.invite(ROOT, Invite())
-        second = await house.accounts.invite(ROOT, Invite())
+        first = await house.accounts.invite(ROOT, Invite(name="bob", role="administrator"))
+        second = await house.accounts.invite(ROOT, Invite(name="bob"))
         assert house.accounts.invitation(first) is None
         assert house.accounts.invitation(second)
+        third, fourth = [await house.accounts.invite(ROOT, Invite(role="operator")) for _ in range(2)]
+        assert house.accounts.invitation(third), "a link that names nobody was for somebody else"
+        assert [each.by for each in house.accounts.open_links()] == ["root"] * 3
+        gone = house.accounts.open_links()[1]
+        assert await house.accounts.withdraw(ROOT, gone.id) == gone
+        with pytest.raises(UnknownError, match="used, withdrawn, or is too old"):
+            await house.accounts.withdraw(ROOT, gone.id)
+        with pytest.raises(UnknownError):
+            await house.accounts.withdraw(ROOT, "")
+        assert [bool(house.accounts.invitation(each)) for each in (third, fourth)] == [False, True]
+        starts = [await house.accounts.invite(Who("gatepost"), Invite(role="administrator")) for _ in range(2)]
+        assert [bool(house.accounts.invitation(each)) for each in starts] == [False, True]
         house.at += INVITED
         assert house.accounts.invitation(second) is None
 
@@ -153,7 +165,8 @@ def test_the_sixth_try_waits_whether_there_is_such_a_user_or_not(house: House, n
     async def work() -> None:
         await house.add("anna")
         tries = await asyncio.gather(*(house.log_in(name, "wrong") for _ in range(8)), return_exceptions=True)
-        assert [str(each) for each in tries] == ["Name, password or code is wrong."] * 5 + ["Too many failed log-ins. Try again in 10 minutes."] * 3
+        said = [str(each).partition(" A one-time link lets you in at once")[0] for each in tries]
+        assert said == ["Name, password or code is wrong."] * 5 + ["Too many failed log-ins. Try again in 10 minutes."] * 3
         if name == "anna":
             with pytest.raises(LogInError, match="Too many"):
                 await house.log_in(name, PASSWORD)
@@ -226,6 +239,24 @@ def test_the_last_administrator_stays(house: House) -> None:
         assert house.accounts.session(session) is None
         with pytest.raises(UnknownError, match="there is no user 'anna'"):
             await house.accounts.remove_user(ROOT, "anna")
+
+    do(work())
+
+
+def test_no_link_brings_back_who_was_taken_away(house: House) -> None:
+    async def work() -> None:
+        for name in ("anna", "bob", "carl"):
+            await house.add(name)
+        for_bob = await house.accounts.invite(Who("anna"), Invite(name="bob"))
+        of_bob = await house.accounts.invite(Who("bob"), Invite(role="administrator"))
+        of_carl = await house.accounts.invite(Who("carl"), Invite(role="administrator"))
+        await house.accounts.remove_user(Who("anna"), "bob")
+        await house.accounts.set_role(Who("anna"), "carl", "operator")
+        for each in (for_bob, of_bob, of_carl):
+            with pytest.raises(UnknownError):
+                await house.accounts.accept(each, "bob", PASSWORD)
+        assert list(house.again().users) == ["anna", "carl"]
+        assert not house.accounts.invitations
 
     do(work())
 

@@ -62,6 +62,7 @@ DEEDS: dict[str, Deed] = {
     "access.allow": lambda desk: access.add_entry(desk, ADMIN, _allow("192.0.2.0/24", note="office")),
     "access.allow: a name": lambda desk: access.add_entry(desk, ADMIN, _allow("office.example.org")),
     "access.deny: replaced": lambda desk: access.add_entry(desk, ADMIN, _deny("203.0.113.9", note="new", replace=True)),
+    "access.allow: beside": lambda desk: access.add_entry(desk, ADMIN, _allow("203.0.113.9", protocols=("imap",))),
     "access.allow: own": lambda desk: access.add_entry(desk, ADMIN, _allow("10.0.0.0/8", protocols=("smtp",))),
     "access.remove": lambda desk: access.remove_entry(desk, ADMIN, "203.0.113.9"),
     "access.import": lambda desk: lists.import_entries(desk, ADMIN, "203.0.113.20\n203.0.113.21\n", "deny"),
@@ -74,7 +75,7 @@ DEEDS: dict[str, Deed] = {
 @pytest.mark.parametrize("name", DEEDS)
 def test_what_was_comes_back_and_goes_again(made: Bench, name: str) -> None:
     made.names["office.example.org"] = ("198.51.100.20", "198.51.100.21")
-    do(access.add_entry(made.desk, ADMIN, _deny("203.0.113.9", note="old")))
+    do(access.add_entry(made.desk, ADMIN, _deny("203.0.113.9", note="old", protocols=("smtp",))))
     before = _state(made)
     do(DEEDS[name](made.desk))
     number, after = _newest(made), _state(made)
@@ -146,6 +147,35 @@ def test_a_prolonged_block_that_would_be_over_ends(made: Bench) -> None:
     made.at += DAY
     assert not made.lets_in()
     assert "ends now" in _undo(made)
+    assert made.lets_in()
+
+
+def test_what_was_denied_for_good_is_held_again_and_denied_again(made: Bench) -> None:
+    do(access.add_entry(made.desk, ADMIN, _deny(ATTACKER, protocols=("pop3",), note="old")))
+    made.connect()
+    (held,), lists = made.guard.standing.holds(made.at), set(made.engine.lists.entries)
+    made.at += SECOND
+    do(lasting.make_permanent(made.desk, ADMIN, lasting.Permanent(subjects=(ATTACKER,))))
+    denied = set(made.engine.lists.entries)
+    made.at += SECOND
+    assert "off the deny list, and is held again, by hand" in _undo(made)
+    assert [(each.rule, each.reason, each.until) for each in made.guard.standing.holds(made.at)] == [("", "dos: 50 in 5m", held.until)]
+    assert set(made.engine.lists.entries) == lists
+    made.at += SECOND
+    assert "on the deny list for good again" in _undo(made)
+    assert (set(made.engine.lists.entries), made.guard.standing.holds(made.at)) == (denied, [])
+    made.at = held.until
+    assert _undo(made) == f"{ATTACKER} goes off the deny list"
+    assert (set(made.engine.lists.entries), made.guard.standing.holds(made.at)) == (lists, [])
+    with pytest.raises(ConflictError, match=r"does not stand there as it left it; line 5 changed it since \(anna: blocks.temporary"):
+        _undo(made, 3 - 1)
+
+
+def test_a_hold_of_log_ins_alone_is_not_made_again_by_hand(made: Bench) -> None:
+    do(rules.set_rule(made.desk, ADMIN, "dos", {"scope": "logins"}))
+    made.connect()
+    do(lasting.make_permanent(made.desk, ADMIN, lasting.Permanent(subjects=(ATTACKER,))))
+    assert _undo(made) == f"{ATTACKER} goes off the deny list"
     assert made.lets_in()
 
 

@@ -36,6 +36,7 @@ def test_the_metrics() -> None:
         made.desk.channels = lambda: [ChannelState(name="admins", kind="mail", to="root")]
         made.connect()
         made.lets_in()
+        made.guard.stats.countries["NL", False] = 1
         made.mirror.seen.dropped = (Dropped("deny", "all", 1, 60),)
         there = {}
         for family in text_string_to_metric_families(metrics(made.desk)):

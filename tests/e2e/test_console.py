@@ -143,6 +143,21 @@ def test_a_session_that_is_ended_elsewhere_ends_here(browser: Browser, guard: Gu
     assert guard.ask("console", "show").count("anna") == 1
 
 
+def test_a_stream_that_was_refused_is_opened_again(browser: Browser, house: House) -> None:
+    anna = house.person(browser)
+    anna.page.route("**/now/stream", lambda route: route.fulfill(status=502, body="the guard is away"))
+    anna.go("/")
+    stale = anna.page.locator(".is-stale")
+    stale.wait_for()
+    anna.page.unroute("**/now/stream")
+    stale.wait_for(state="detached")
+    anna.page.route("**/now/stream", lambda route: route.fulfill(status=502, body="the guard is away"))
+    anna.go("/")
+    stale.wait_for()
+    anna.context.clear_cookies()
+    anna.page.get_by_role("button", name="Log in").wait_for()
+
+
 def test_all_of_it_works_without_javascript(browser: Browser, guard: Guard) -> None:
     anna = Person(browser, guard, java_script_enabled=False)
     anna.join(guard.link, "anna", PASSWORD)

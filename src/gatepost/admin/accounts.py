@@ -35,6 +35,10 @@ INVITED = DAY
 MOST = 200
 """Users, sessions of one user, tokens, and invitations at most."""
 TOUCH = 5 * MINUTE
+SHORT = 16
+"""Characters of a link's hash that name it on a page."""
+PROGRAM = "gatepost"
+"""Who makes the link of a start."""
 QUEUE = 20
 """Log-ins that wait for their turn at most."""
 
@@ -64,6 +68,8 @@ class Invitation(Struct, frozen=True, kw_only=True):
     name: str = ""
     role: Role = "administrator"
     until: int
+    by: str = ""
+    """Who made it."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -110,6 +116,17 @@ class Person(Struct, frozen=True, kw_only=True):
     created: int
     sessions: int
     tokens: int
+
+
+class OpenLink(Struct, frozen=True, kw_only=True):
+    """A one-time link that was not used yet, as lists show it."""
+
+    id: str
+    """Names it; it is no secret."""
+    name: str
+    role: Role
+    until: int
+    by: str
 
 
 class LogInError(Exception):
@@ -191,15 +208,16 @@ class Accounts:
         ]
 
     async def invite(self, who: Who, asked: Invite) -> str:
-        """Makes a one-time link; returns its secret. One for somebody who is there keeps his role, and ends nothing until it is used."""
+        """Makes a one-time link; returns its secret. One for somebody who is there keeps his role, and ends nothing until it is used. An older one
+        for the same name goes, and at a start the one of the start before."""
         name = _name(asked.name) if asked.name.strip() else ""
         role = self.users[name].role if name in self.users else asked.role
         now = self._now()
-        old = [("invitation", key, None) for key, each in self.invitations.items() if each.until <= now or (each.name == name and each.role == role)]
+        old = self._links(lambda _, each: each.until <= now or (each.name == name and bool(name or each.by == who.name == PROGRAM)))
         if len(self.invitations) - len(old) >= MOST:
-            raise BadInputError(say("name: there are {most} invitations already", most=MOST))
+            raise BadInputError(say("name: there are {most} open links already; withdraw some under People", most=MOST))
         secret = secrets.token_urlsafe(32)
-        made = Invitation(name=name, role=role, until=now + INVITED)
+        made = Invitation(name=name, role=role, until=now + INVITED, by=who.name)
         await self._keep([*old, ("invitation", _key(secret), made)], self._audit(who, "console.invite", name or role))
         return secret
 
@@ -207,6 +225,24 @@ class Accounts:
         """The invitation that a secret stands for, while it is good."""
         found = self.invitations.get(_key(secret))
         return found if found and found.until > self._now() else None
+
+    def open_links(self) -> list[OpenLink]:
+        """Links that were not used yet and are still good, those that end first first."""
+        good = [(key, each) for key, each in self.invitations.items() if each.until > self._now()]
+        found = [OpenLink(id=key[:SHORT], name=each.name, role=each.role, until=each.until, by=each.by) for key, each in good]
+        return sorted(found, key=lambda each: each.until)
+
+    async def withdraw(self, who: Who, link: str) -> OpenLink:
+        """Makes a link useless; returns what it was. Raises UnknownError."""
+        found = next((each for each in self.open_links() if each.id == link), None)
+        if found is None:
+            raise UnknownError("id: this link was used, withdrawn, or is too old")
+        await self._keep(self._links(lambda key, _: key.startswith(link)), self._audit(who, "console.withdraw", found.name or found.role))
+        return found
+
+    def _links(self, which: Callable[[str, Invitation], bool]) -> list[tuple[str, str, None]]:
+        """That some links go."""
+        return [("invitation", key, None) for key, each in self.invitations.items() if which(key, each)]
 
     async def accept(self, secret: str, name: str, password: str, client: str = "") -> User:
         """Uses up an invitation. Raises BadInputError, and then it is still good."""
@@ -221,7 +257,7 @@ class Accounts:
         check_password(password, name)
         if not found.name and name in self.users:
             raise BadInputError(say("name: there is a user {name} already; take another name", name=name))
-        if len(self.users) >= MOST:
+        if name not in self.users and len(self.users) >= MOST:
             raise BadInputError(say("name: there are {most} users already", most=MOST))
         kept = await self.passwords.hash(password)
         before = self.users.get(name)
@@ -232,17 +268,19 @@ class Accounts:
         return user
 
     async def set_role(self, who: Who, name: str, role: Role) -> None:
-        """Gives a user another role."""
+        """Gives a user another role. Who is an administrator no more has no links of his left, with which he might be one again."""
         user = self._user(name)
         self._check_last(user, role)
-        await self._keep([("user", user.name, structs.replace(user, role=role))], self._audit(who, "console.role", name, user.role, role))
+        gone = self._links(lambda _, each: each.by == user.name) if role != "administrator" else []
+        await self._keep([("user", user.name, structs.replace(user, role=role)), *gone], self._audit(who, "console.role", name, user.role, role))
 
     async def remove_user(self, who: Who, name: str) -> None:
-        """Takes a user away, with his sessions and tokens."""
+        """Takes a user away, with his sessions and tokens, the links for him, and those that he made: nothing lets him in again."""
         user = self._user(name)
         self._check_last(user, None)
         gone = [("session", key, None) for key, each in self.sessions.items() if each.user == user.name]
         gone += [("token", key, None) for key, each in self.tokens.items() if each.user == user.name]
+        gone += self._links(lambda _, each: user.name in (each.name, each.by))
         await self._keep([("user", user.name, None), *gone], self._audit(who, "console.remove", user.name, user.role))
 
     def _user(self, name: str) -> User:
@@ -274,9 +312,8 @@ class Accounts:
         seconds = self.throttle.wait(client, name)
         if seconds:
             minutes = -(-seconds // 60)
-            raise LogInError(
-                say_many("Too many failed log-ins. Try again in {count} minute.", "Too many failed log-ins. Try again in {count} minutes.", minutes)
-            )
+            wait = say_many("Too many failed log-ins. Try again in {count} minute.", "Too many failed log-ins. Try again in {count} minutes.", minutes)
+            raise LogInError(say("{wait} A one-time link lets you in at once: gatepost console link --name NAME, on the host itself.", wait=wait))
         user = self.users.get(name)
         right = await self.passwords.verify(user.password if user else "", password)
         step = step_of(user.second, code, self._now(), user.step) if user and user.second else -1

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from starlette.types import ASGIApp
 
-from gatepost.admin.accounts import Accounts, Invite, Person
+from gatepost.admin.accounts import PROGRAM, Accounts, Invite, Person
 from gatepost.admin.api.asked import Asked, Way
 from gatepost.admin.desk import Desk, Who
 from gatepost.admin.pages.site import Site
@@ -65,7 +65,7 @@ class Console:
         """A fresh link for the first administrator; empty where there is one already."""
         if any(user.role == "administrator" for user in self.accounts.users.values()):
             return ""
-        return (await self.make_link(Who("gatepost"), Invite(role="administrator"))).link
+        return (await self.make_link(Who(PROGRAM), Invite(role="administrator"))).link
 
     async def make_link(self, who: Who, asked: Invite) -> Made:
         """A one-time link. Raises BadInputError where the console does not listen."""

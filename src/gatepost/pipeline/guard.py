@@ -182,9 +182,7 @@ class Guard:
             return question
         return structs.replace(question, country=self.place(question.client))
 
-    def admit(
-        self, question: Question, fact: AnyFact, inlet: str = "", kinds: Sequence[type[Fact]] | None = None, logs: Logs = ALL_LOGS
-    ) -> Verdict:
+    def admit(self, question: Question, fact: AnyFact, inlet: str = "", kinds: Sequence[type[Fact]] | None = None, logs: Logs = ALL_LOGS) -> Verdict:
         """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away. ``inlet`` is the witness, as in `hear`."""
         if inlet:
             self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, logs)

@@ -1,5 +1,6 @@
 """The page of countries as a person uses it, without JavaScript."""
 
+import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -81,9 +82,11 @@ def test_two_administrators_at_once(console: Served, anna: Browser) -> None:
     _sent(anna, mode="observe", codes=["DE"], version=version)
     found = anna.post("/access/country", FORM | {"mode": "observe", "codes": "AT", "version": version})
     assert found.status == 412
-    assert "changed meanwhile" in shown(found)
+    assert "Somebody else changed this meanwhile." in shown(found)
     assert "only from DE, observed only" in shown(found)
     assert 'value="AT" checked' in found.text
+    other = anna.post("/access/country", FORM | {"mode": "enforce", "direction": "refuse", "codes": "AT", "version": version}).text
+    assert re.findall("In force now: <b>(.*?)</b>", other) == ["observe", "allow"]
 
 
 def test_others_see_it_and_cannot_change_it(console: Served) -> None:

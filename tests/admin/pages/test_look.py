@@ -64,3 +64,4 @@ def test_lines_stay_in_their_box_and_tell_facts_a_minute() -> None:
     points = [tuple(map(float, point.split(","))) for point in found["smtp"].points.split()]
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
     assert (points[-1], lines_of([])[1:]) == ((WIDTH, 0), (10.0, 5))
+    assert lines_of(beats[:1])[0][0].points.count(",") == 2, "the first look is seen, as a short line"

@@ -294,13 +294,17 @@ class TestRules:
     def test_two_who_edit_one_rule(self, console: Served, anna: Browser) -> None:
         mine = _form_of(anna, "/rules/dos") | {"threshold": "70"}
         bob = console.browser("administrator")
-        _follow(bob, "/rules/dos", _form_of(bob, "/rules/dos") | {"threshold": "90"})
+        _follow(bob, "/rules/dos", _form_of(bob, "/rules/dos") | {"threshold": "90", "on": ["smtp"], "together": "yes"})
         text = _refused(anna, "/rules/dos", mine, 412)
         assert "Somebody changed the rules while you were editing." in text
-        assert ('value="70"' in text, "In force now: <b>90</b>" in text) == (True, True)
+        assert ('value="70"' in text, 'value="imap" checked' in text) == (True, True)
+        assert re.findall("In force now: <b>(.*?)</b>", text) == ["smtp", "yes", "90"]
         version = text.partition('name="version" value="')[2].partition('"')[0]
         _follow(anna, "/rules/dos", mine | {"version": version})
         assert _rule(console).threshold == 70
+        _follow(bob, "/rules/dos/remove", {})
+        text = _refused(anna, "/rules/dos", mine, 412)
+        assert ("There is no rule dos any more." in text, "<code>70</code>" in text) == (True, True)
 
     @pytest.mark.parametrize("mode", ["observe", "off", "enforce"])
     def test_modes(self, console: Served, anna: Browser, mode: str) -> None:
@@ -352,7 +356,10 @@ class TestAccess:
         text = _refused(anna, "/access", form)
         assert "wider than a /24" in text
         assert 'value="203.1.0.0/16"' in text
-        assert "is on the allow list" in _follow(anna, "/access", form | {"confirm_relay": "yes"})
+        assert "is on the allow list" in _follow(anna, "/access", form | {"confirm_relay": "yes", "note": "a printer"})
+        text = unescape(_refused(anna, "/access", form | {"confirm_relay": "yes"}))
+        assert "there stands already: allow 203.1.0.0/16 relay (a printer); replace it (the box Replace" in text
+        assert "is on the allow list" in _follow(anna, "/access", form | {"confirm_relay": "yes", "replace": "yes"})
 
     def test_a_box_that_is_not_ticked_is_off(self, console: Served, anna: Browser) -> None:
         assert "allows nothing" in _refused(anna, "/access", {"form": "entry", "verb": "allow", "prefix": "198.51.100.0/24", "note": ""})
@@ -457,6 +464,13 @@ class TestTheRest:
         assert "A password for bob" in shown(bob.get(path))
         bob.post("/first", {"key": path.partition("=")[2], "name": "bob", "password": PASSWORD, "again": PASSWORD})
         assert bob.get("/people").status == 403
+        unnamed = anna.post("/people/invite", {"form": "invite", "role": "operator"}).text
+        assert "whoever opens it operator administrator" in shown(anna.get("/people"))
+        named = re.search(r'name="id" value="(\w+)"', unnamed)
+        assert named
+        assert "a new operator lets nobody in any more" in _follow(anna, "/people/withdraw", {"id": named[1]})
+        assert "whoever opens it" not in shown(anna.get("/people"))
+        assert "was used, withdrawn" in _refused(anna, "/people/withdraw", {"id": named[1]}, 404)
         assert "bob is administrator now." in _follow(anna, "/people/role", {"name": "bob", "role": "administrator"})
         assert bob.get("/people").status == 200
         assert "may not log in any more" in _follow(anna, "/people/remove", {"name": "bob"})

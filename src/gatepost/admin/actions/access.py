@@ -179,7 +179,12 @@ async def add_entry(desk: Desk, who: Who, asked: AddEntry, version: str = "") ->
         raise BadInputError(say("expires: {prefix} is one of this host's own networks, and stays; leave it out", prefix=entry.prefix))
     entry = structs.replace(entry, own=own)
     kept = [each for each in without_named(there, entry) if not (each in before and (asked.replace or each.own))]
-    await _adopt(desk, who, (*kept, entry), f"access.{entry.verb}", entry.prefix, before or None, entry)
+    if twice := next((each for each in kept if each.verb == entry.verb and each.places == entry.places and set(each.on) & set(entry.on)), None):
+        stands = f"{twice} ({twice.note})" if twice.note else str(twice)
+        said = say("prefix: there stands already: {entry}; replace it (the box Replace, --replace), or name other protocols", entry=stands)
+        raise BadInputError(said)
+    gone = [each for each in before if each not in kept]
+    await _adopt(desk, who, (*kept, entry), f"access.{entry.verb}", entry.prefix, gone or None, entry)
     return entry
 
 
@@ -189,7 +194,7 @@ async def _add_name(desk: Desk, who: Who, wish: Entry, replace: bool, version: s
     there = list_entries(desk)
     before = [each for each in there if each.name == wish.name]
     if before and not replace:
-        raise BadInputError(say("prefix: {name} stands on the allow list already; --replace replaces it", name=wish.name))
+        raise BadInputError(say("prefix: {name} stands on the allow list already; replace it (the box Replace, --replace)", name=wish.name))
     if len({each.name for each in there if each.name} | {wish.name}) > MOST_NAMES:
         raise BadInputError(say("prefix: there are {most} host names already, which is the most; use addresses", most=MOST_NAMES))
     new = with_name(there, wish, addresses)

@@ -53,6 +53,14 @@ class Denied(Struct, frozen=True, kw_only=True):
     """Of whom log-ins alone were held: a deny entry keeps them out of everything."""
 
 
+class Before(Struct, frozen=True, kw_only=True):
+    """What a deny entry takes the place of."""
+
+    blocks: list[Block]
+    replaced: list[Entry]
+    """Entries of the lists."""
+
+
 async def prolong(desk: Desk, who: Who, asked: Prolong) -> list[Block]:
     """Gives all that holds each subject a later end; the blocks as they are then. Raises BadInputError."""
     now, by = desk.now(), asked.prolong_by.us
@@ -84,11 +92,12 @@ async def make_permanent(desk: Desk, who: Who, asked: Permanent) -> Denied:
     made, audits, wider = [], [], []
     for subject, holds in _held(desk, asked.subjects, now):
         entry = _entry_for(subject, holds, asked.note, entries)
-        entries = [each for each in without_named(entries, entry) if each.verb != "deny" or each.places != entry.places] + [entry]
+        there, entries = entries, [each for each in without_named(entries, entry) if each.verb != "deny" or each.places != entry.places] + [entry]
         made.append(entry)
         wider += [subject.text] if all(each.logins for each in holds) else []
         deeds += [Retime(now, subject, each.number, now) for each in holds]
-        audits.append(audit_line(now, who, "blocks.permanent", subject.text, [block_of(each) for each in holds], entry, entry.note))
+        before = Before(blocks=[block_of(each) for each in holds], replaced=[each for each in there if each not in entries])
+        audits.append(audit_line(now, who, "blocks.permanent", subject.text, before, entry, entry.note))
     harm = Harm(desk, who, entries)
     for entry in made:
         harm.check_deny(entry)

@@ -53,7 +53,7 @@ def _families(desk: Desk) -> Iterator[Family]:
     yield "imposed_total", "Decisions made since the start.", ("rule", "watched"), imposed
     verdicts = guard.stats.verdicts.items()
     yield "verdicts_total", "Answers to servers that asked.", ("stage", "verdict"), list(verdicts)
-    against = [((code, "no" if refused else "yes"), count) for (code, refused), count in guard.stats.countries.items()]
+    against = [((code or "unknown", "no" if refused else "yes"), count) for (code, refused), count in guard.stats.countries.items()]
     yield "country_logins_total", "Log-ins that the policy of countries was against.", ("country", "watched"), against
     yield "following", "Announcements that wait for kernel and store.", (), [((), guard.following)]
     yield "standing", "Decisions that hold now.", ("rule",), [((rule,), count) for rule, count in now.decisions.items()]

@@ -41,7 +41,7 @@ class Trail(Struct, frozen=True, kw_only=True):
 
 UNDOABLE = (
     *("rules.", "import.rules", "access.allow", "access.deny", "access.remove", "access.import", "access.undo", "import.access"),
-    *("blocks.add", "blocks.prolong", "blocks.shorten", "unblock", "pause", "resume", "country."),
+    *("blocks.add", "blocks.prolong", "blocks.shorten", "blocks.permanent", "blocks.temporary", "unblock", "pause", "resume", "country."),
 )
 """How the actions begin that can be undone."""
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from gatepost.admin.accounts import Role, at_least
 from gatepost.admin.actions.access import list_entries
 from gatepost.admin.actions.blocks import AddBlock, Block, PauseFor, Unblock, block_of, subject_of
+from gatepost.admin.actions.lasting import Before
 from gatepost.admin.actions.trail import TrailLine, find_line
 from gatepost.admin.desk import Desk, Harm, Who, audit_line
 from gatepost.admin.faults import ConflictError, ForbiddenError
@@ -269,7 +270,7 @@ def _lists(entries: Iterable[Entry]) -> Callable[[Audit], bool]:
 
     def about(each: Audit) -> bool:
         text = f'"{each.subject}"{each.before}{each.after}'
-        return each.action.startswith(("access.", "import.access")) and any(word in text for word in words)
+        return each.action.startswith(("access.", "import.access", "blocks.permanent", "blocks.temporary")) and any(word in text for word in words)
 
     return about
 
@@ -320,6 +321,59 @@ def _undo_prolong(desk: Desk, who: Who, line: TrailLine) -> Undo:
     )
 
 
+def _undo_permanent(desk: Desk, who: Who, line: TrailLine) -> Undo:
+    subject, now = subject_of(desk, line.subject), desk.now()
+    (made,), was = _rows(line.after, Entry), _rows(line.before, Before)[0]
+    new = _swap(desk, [made], [each for each in was.replaced if each.in_force(now)])
+    stands = [each for each in was.blocks if each.until > now and each.action == "block" and not (each.watched or each.logins)]
+    if stands:
+        Harm(desk, who, new).check_hold(network(subject.text), [name for name in PROTOCOLS if any(name in each.protocols for each in stands)])
+    again = [structs.replace(each, rule="", reason=_reason_of(each)) for each in stands]
+    return Undo(
+        said=f"{subject.text} goes off the deny list" + (", and is held again, by hand, for as long as it would have been held" if again else ""),
+        role="operator",
+        deeds=(AdoptLists(now, new), *(Hold(now, subject, each.until, each.protocols, each.reason) for each in again)),
+        action="blocks.temporary",
+        before=made,
+        after=Before(blocks=again, replaced=[each for each in new if each in was.replaced]),
+    )
+
+
+def _undo_temporary(desk: Desk, who: Who, line: TrailLine) -> Undo:
+    subject, now = subject_of(desk, line.subject), desk.now()
+    (denied,), became = _rows(line.before, Entry), _rows(line.after, Before)[0]
+    new = _swap(desk, became.replaced, [denied])
+    Harm(desk, who, new).check_deny(denied)
+    made = {("", each.until) for each in became.blocks}
+    ends = [each for each in desk.guard.standing.about(name_of(subject), now) if (each.rule, each.until) in made]
+    return Undo(
+        said=f"{subject.text} goes on the deny list for good again",
+        role="operator",
+        deeds=(AdoptLists(now, new), *(Retime(now, subject, each.number, now) for each in ends)),
+        action="blocks.permanent",
+        before=Before(blocks=[block_of(each) for each in ends], replaced=became.replaced),
+        after=denied,
+    )
+
+
+def _swap(desk: Desk, gone: Sequence[Entry], back: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The lists without some entries, which must stand there, and with others instead."""
+    there = list_entries(desk)
+    if missing := [each for each in gone if each not in there]:
+        raise _ChangedSince(f"{_listed(map(str, missing))} does not stand there as it left it", _lists(gone))
+    new = (*(each for each in there if each not in gone), *back)
+    try:
+        check_entries(new)
+    except ValueError as wrong:
+        raise _ChangedSince(str(wrong).removeprefix("prefix: "), _lists(back)) from None
+    return new
+
+
+def _reason_of(held: Block) -> str:
+    """Why it was held, as a hold by hand says it."""
+    return f"{held.rule}: {held.reason}"[:500] if held.rule else held.reason
+
+
 def _undo_unblock(desk: Desk, who: Who, line: TrailLine) -> Undo:
     subject, now = subject_of(desk, line.subject), desk.now()
     stands = [each for each in _rows(line.before, Block) if each.until > now and not each.watched]
@@ -333,7 +387,7 @@ def _undo_unblock(desk: Desk, who: Who, line: TrailLine) -> Undo:
         raise _ChangedSince(say("{subject} is held again", subject=subject.text), _holds(subject))
     if subject.by in ("client", "network"):
         Harm(desk, who).check_hold(network(subject.text), [name for name in PROTOCOLS if any(name in each.protocols for each in stands)])
-    made = [(each, f"{each.rule}: {each.reason}"[:500] if each.rule else each.reason) for each in stands]
+    made = [(each, _reason_of(each)) for each in stands]
     return Undo(
         said=say("holds {subject} again, by hand, for as long as it would have been held", subject=subject.text),
         role="operator",
@@ -412,6 +466,8 @@ _PLANS: dict[str, Callable[[Desk, Who, TrailLine], Undo]] = {
     "import.access": _undo_access,
     "blocks.prolong": _undo_prolong,
     "blocks.shorten": _undo_prolong,
+    "blocks.permanent": _undo_permanent,
+    "blocks.temporary": _undo_temporary,
     "blocks.": _undo_hold,
     "unblock": _undo_unblock,
     "pause": _undo_pause,

@@ -24,7 +24,8 @@ async def show(visit: Visit) -> Response:
     names = sorted(NAMES.items(), key=lambda each: (each[0] not in chosen, normalize("NFKD", each[1])))
     near = [each for each in names if each[0] in chosen or each[0] in known]
     others = [each for each in names if each not in near]
-    return visit.render("country.html", found=found, form=form, near=near, others=others, chosen=chosen, known=known)
+    stale = bool(visit.typed) and visit.text("version") != found.version
+    return visit.render("country.html", found=found, form=form, near=near, others=others, chosen=chosen, known=known, stale=stale)
 
 
 async def save(visit: Visit) -> Done:

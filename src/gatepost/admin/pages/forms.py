@@ -34,6 +34,13 @@ class Field(Struct, frozen=True, kw_only=True):
     required: bool = False
     example: str = ""
 
+    @property
+    def said(self) -> str:
+        """Its value in words."""
+        if self.kind == "box":
+            return "yes" if self.value else "no"
+        return ", ".join(each for each in self.choices if each in self.value) if self.kind == "boxes" else str(self.value)
+
 
 def fields_of(kind: type[Struct], values: Mapping[str, Any] | Struct | None = None, leave_out: Iterable[str] = (), prefix: str = "") -> list[Field]:
     """The fields of a declaration, with values or their defaults."""

@@ -15,7 +15,9 @@ from gatepost.core.texts import say
 
 async def show(visit: Visit, made: str = "") -> Response:
     """The page; with a link that was just made."""
-    return visit.render("people.html", people=visit.accounts.people(), roles=tuple(map(say, ROLES)), form=fields_of(Invite), made=made)
+    kept = visit.accounts
+    links, roles = kept.open_links(), tuple(map(say, ROLES))
+    return visit.render("people.html", people=kept.people(), links=links, roles=roles, form=fields_of(Invite), made=made)
 
 
 async def invite(visit: Visit) -> Response:
@@ -24,6 +26,12 @@ async def invite(visit: Visit) -> Response:
     visit.typed = {}
     base = visit.request.base_url
     return await show(visit, f"{base.scheme}://{base.netloc}{link('/first', key=secret)}")
+
+
+async def withdraw(visit: Visit) -> Done:
+    """Makes a link useless."""
+    gone = await visit.accounts.withdraw(visit.who, visit.text("id"))
+    return Done(said=f"The link for {gone.name or f'a new {gone.role}'} lets nobody in any more.", to="/people")
 
 
 async def set_role(visit: Visit) -> Done:

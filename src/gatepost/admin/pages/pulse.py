@@ -79,10 +79,12 @@ def lines_of(beats: list[Beat], guarded: Iterable[str] = ()) -> tuple[list[Line]
     rates = {name: [beat.facts.get(name, 0) * 60 / EVERY for beat in beats] for name in names}
     top = max(10.0, *(rate for each in rates.values() for rate in each)) if beats else 10.0
     wide = max(5 * 60 // EVERY, len(beats))
-    step, start = WIDTH / (wide - 1), wide - len(beats)
+    step = WIDTH / (wide - 1)
     found = []
     for name, each in rates.items():
-        points = " ".join(f"{(start + index) * step:.1f},{HEIGHT - rate / top * HEIGHT:.1f}" for index, rate in enumerate(each))
+        drawn = each * 2 if len(each) == 1 else each  # a point alone would not be seen
+        start = wide - len(drawn)
+        points = " ".join(f"{(start + index) * step:.1f},{HEIGHT - rate / top * HEIGHT:.1f}" for index, rate in enumerate(drawn))
         newest, most, mean = (each[-1], max(each), sum(each) / len(each)) if each else (0.0, 0.0, 0.0)
         found.append(Line(name, points, newest, most, mean))
     return found, top, -(-wide * EVERY // 60)

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from gatepost.admin.actions import rules
 from gatepost.admin.actions.preview import AskRules
 from gatepost.admin.pages.forms import Field, fields_of, values_of
-from gatepost.admin.pages.visit import Done, Visit
+from gatepost.admin.pages.visit import Done, Visit, kept_of
 from gatepost.core.faults import BadInputError
 from gatepost.core.rules import PRESETS, Preset, Rule, Where, sentence
 from gatepost.core.spans import DAY, SECOND, encode_span
@@ -45,6 +45,10 @@ async def show_one(visit: Visit) -> Response:
     """One rule, to be read and edited."""
     listed = rules.list_rules(visit.desk)
     found = next((each for each in listed.rules if each.rule.name == visit.request.path_params["name"]), None)
+    if found is None and visit.typed:
+        visit.wrong.clear()  # the page says it
+        said = f"There is no rule {visit.request.path_params['name']} any more."
+        return visit.render("over.html", title=said, kept=kept_of(visit.typed), to="/rules", fragment=True)
     if found is None:
         raise HTTPException(404)
     visit.take_up()

@@ -17,19 +17,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 from gatepost.admin.accounts import Accounts, Role, csrf_of
 from gatepost.admin.api import server
 from gatepost.admin.desk import Desk, Who
-from gatepost.admin.faults import TooLargeError, UnauthorizedError
+from gatepost.admin.faults import StaleError, TooLargeError, UnauthorizedError
 from gatepost.admin.pages import access, account, alerts, audit, blocks, country, door, now, people, preview, report, rules, why
 from gatepost.admin.pages.look import STATIC, environment
 from gatepost.admin.pages.pulse import Pulse
 from gatepost.admin.pages.reader import Reader
 from gatepost.admin.pages.shield import LOOPBACK, Shield
-from gatepost.admin.pages.visit import Deed, Done, Kept, Typed, View, Visit, link, sentences
+from gatepost.admin.pages.visit import Deed, Done, Kept, Typed, View, Visit, kept_of, link, sentences
 from gatepost.admin.settings import ConsoleSettings
 from gatepost.admin.tongues import LOCALE, READS, languages
 from gatepost.core.faults import BadInputError
@@ -39,8 +39,7 @@ COOKIE = "gatepost"
 LARGEST = 8 * 1024 * 1024
 """Bytes of a form: a list of a hundred thousand entries can be pasted."""
 MOST_FIELDS = 2_000
-UNKEPT = ("csrf", "form", "old", "new", "again", "code", "password", "key")
-"""What a form sends and no page shows again."""
+STALE = "Somebody else changed this meanwhile. Look at what stands now, and send it again if you still want it."
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 VIEWS: tuple[tuple[str, View, Role], ...] = (
@@ -102,6 +101,7 @@ DEEDS: tuple[tuple[str, Deed, Role, View], ...] = (
     ("/account/tokens", account.add_token, "viewer", account.show),
     ("/account/tokens/remove", account.remove_token, "viewer", account.show),
     ("/people/invite", people.invite, "administrator", people.show),
+    ("/people/withdraw", people.withdraw, "administrator", people.show),
     ("/people/role", people.set_role, "administrator", people.show),
     ("/people/remove", people.remove, "administrator", people.show),
 )
@@ -191,7 +191,10 @@ class Site:
             try:
                 done = await deed(visit)
             except BadInputError as wrong:
-                visit.refuse(wrong, [*visit.typed, *request.path_params])
+                if isinstance(wrong, StaleError):
+                    visit.wrong[""] = STALE
+                else:
+                    visit.refuse(wrong, [*visit.typed, *request.path_params])
                 answer = await view(visit)
                 answer.status_code = server.CODES.get(type(wrong), 422)
                 return answer
@@ -204,8 +207,7 @@ class Site:
 
     def _over(self, said: str, request: Request, typed: Typed, visit: Visit | None = None) -> Response:
         """A form came without its session: nothing is done, and what was typed is shown, so that it can be typed again; no secret is."""
-        kept = [(name, value) for name, values in typed.items() if name not in UNKEPT for value in values if value]
-        return self.render("over.html", visit, 403, title=said, kept=kept, to=link("/login", then=_page_before(request)), fragment=True)
+        return self.render("over.html", visit, 403, title=said, kept=kept_of(typed), to=link("/login", then=_page_before(request)), fragment=True)
 
     def _refuse(self, visit: Visit, role: Role) -> Response:
         return self.error(403, say("This takes the role {role}; yours is {yours}.", role=say(role), yours=say(visit.user.role)), visit)
@@ -302,7 +304,11 @@ class Site:
             return await server.not_found(request, wrong)
         status = wrong.status_code if isinstance(wrong, HTTPException) else 404
         said = say("There is no such page.") if status == HTTPStatus.NOT_FOUND else say("This page cannot be asked that way.")
-        return self.error(status, said, self._visit(request))
+        answer = self.error(status, said, self._visit(request))
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            there = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
+            answer.headers["Allow"] = ", ".join(sorted({method for each in there for method in each.methods}))
+        return answer
 
     async def _our_fault(self, request: Request, wrong: Exception) -> Response:
         if request.url.path.startswith("/api/"):

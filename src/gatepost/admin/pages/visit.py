@@ -24,6 +24,15 @@ from gatepost.pipeline.previews import Preview
 Typed = Mapping[str, Sequence[str]]
 
 
+UNKEPT = ("csrf", "form", "version", "old", "new", "again", "code", "password", "key")
+"""What a form sends and no page shows again."""
+
+
+def kept_of(typed: Typed) -> list[tuple[str, str]]:
+    """What was typed, to be shown where its form is gone; no secret."""
+    return [(name, value) for name, values in typed.items() if name not in UNKEPT for value in values if value]
+
+
 class Kept(Struct, kw_only=True):
     """A preview that was begun on a page: whose it is, and the form that it was begun from."""
 

@@ -35,18 +35,31 @@ function busy(element) {
 
 function live(root) {
   const source = new EventSource(root.dataset.live);
+  const waiting = {}; // what came while its place was in use
   source.addEventListener("parts", (event) => {
     root.classList.remove("is-stale");
-    for (const [name, html] of Object.entries(JSON.parse(event.data))) {
+    for (const [name, html] of Object.entries(Object.assign(waiting, JSON.parse(event.data)))) {
       const element = document.getElementById(name);
       if (!element || busy(element)) continue;
+      delete waiting[name];
       element.innerHTML = html;
       localTimes(element);
     }
     countDown();
   });
   source.addEventListener("over", () => { source.close(); location.reload(); });
-  source.addEventListener("error", () => root.classList.add("is-stale"));
+  source.addEventListener("error", () => {
+    root.classList.add("is-stale");
+    if (source.readyState === EventSource.CLOSED) setTimeout(reloadOnceAnswered, 3000);
+  });
+}
+
+// A browser opens a stream again by itself that broke off, but not one that was refused: by a proxy whose server is away, or after the session's end.
+async function reloadOnceAnswered() {
+  try {
+    if ((await fetch(location.href)).ok) return location.reload();
+  } catch { /* nobody is there yet */ }
+  setTimeout(reloadOnceAnswered, 3000);
 }
 
 function tickAll(box) {
