@@ -12,17 +12,19 @@ from typing import Any
 from msgspec import Struct
 
 from gatepost.core.facts import Stage
-from gatepost.wire.sasl import LoginTap
+from gatepost.wire.sasl import PLUS, LoginTap, is_initial, is_response
 from gatepost.wire.smtp_data import BareNewlines, Body
 from gatepost.wire.smtp_relay import is_local, mailbox
 from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, text_of
 
 NOOP, RSET, CANCEL = b"NOOP\r\n", b"RSET\r\n", b"*\r\n"
-HIDDEN = (b"XCLIENT", b"XFORWARD", b"PIPECONNECT")
-"""Capabilities that cannot be kept: what a stranger says of himself is not believed, and nobody speaks before the greeting."""
+NOT_KEPT = (b"XCLIENT", b"XFORWARD", b"X-ANONYMOUSTLS", b"XEXCH50")
+"""Commands that are not handed on: what a stranger says of himself is not believed, and Exchange's own ways into TLS and binary are not understood."""
+HIDDEN = (*NOT_KEPT, b"PIPECONNECT", b"PIPE_CONNECT", b"X_PIPE_CONNECT", b"PRDR")
+"""Capabilities that cannot be kept. Beside those commands: nobody speaks before the greeting (Exim), and a message has one reply."""
 LOGINS = (b"AUTH", b"X-EXPS")
 """The second is Exchange's."""
-NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", b"XCLIENT", b"XFORWARD")
+NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", *NOT_KEPT)
 BEGINNINGS = (b"EHLO", b"HELO", b"MAIL", b"RSET")
 """What takes back the chunks before."""
 OF_THE_WEB = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT")
@@ -40,7 +42,7 @@ MOST_REFUSED = 50
 NOT_OF_THE_PASSWORD = (501, 503, 504, 530, 534, 538)
 """Replies to AUTH that say nothing of the password: syntax, order, mechanism, encryption (RFC 4954, 4 and 6)."""
 STAGES: dict[bytes, Stage] = {b"EHLO": "helo", b"HELO": "helo", b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"BDAT": "data", b".": "data"}
-_REPLY = re.compile(rb"[2-5][0-9]{2}(?:[ -][^\n]*)?\n")
+_REPLY = re.compile(rb"[2-5][0-9]{2}(?:[ -][^\n]*|\r)?\n")
 _KEYWORD = re.compile(rb"[ =\r\n]")
 _BDAT = re.compile(rb"BDAT +([0-9]{1,18})(?: +(LAST))? *\r\n", re.IGNORECASE)
 
@@ -158,7 +160,7 @@ class SmtpTap(LoginTap):
     def _command(self, line: bytes) -> None:
         words = line.split(None, 1)  # tabs part words too, for Postfix among others
         verb = words[0][:16].upper() if words else b""
-        if len(line) > LONGEST_COMMAND and verb not in LOGINS:
+        if len(line) > LONGEST_COMMAND and not (verb in LOGINS and is_initial(line)):
             self._refuse(TOO_LONG)
         elif verb == b"RCPT":
             self._rcpt(line)
@@ -234,9 +236,10 @@ class SmtpTap(LoginTap):
     def _respond(self, line: bytes) -> None:
         """A response of the client's in a log-in; ``*`` cancels it."""
         self._mode = "wait"
-        if line.strip() != b"*" and not self._may(line):
+        long = len(line) > LONGEST_COMMAND and not is_response(line)
+        if long or (line.strip() != b"*" and not self._may(line)):
             self._sasl = None
-            self._send(CANCEL, _Sent(b"AUTH", LOGIN_LATER))
+            self._send(CANCEL, _Sent(b"AUTH", TOO_LONG if long else LOGIN_LATER))
             return
         self._send(line, _Sent(b"AUTH"))
 
@@ -410,6 +413,7 @@ class SmtpTap(LoginTap):
     def _of_starttls(self, sent: _Sent, code: int, reply: list[bytes]) -> None:
         self._mode = "command"
         if sent.verb == b"TLS":
+            self._recipients = 0
             if self._in:
                 self.injected()
             else:
@@ -421,11 +425,15 @@ class SmtpTap(LoginTap):
         """What the server can do, without what ends here, and with what begins here."""
         hidden = HIDDEN if self._starttls == "pass" and not self.secure else (*HIDDEN, b"STARTTLS")
         if self._logins_need_tls and not self.secure:
-            hidden = (*hidden, b"AUTH")
-        kept = [reply[0], *(line for line in reply[1:] if _KEYWORD.split(line[4:], 1)[0].upper() not in hidden)]
+            hidden = (*hidden, *LOGINS)
+        kept = [reply[0]]
+        for line in reply[1:]:
+            keyword = _KEYWORD.split(line[4:], 1)[0].upper()
+            if keyword not in hidden:
+                kept.append(PLUS.sub(b"", line) if keyword in LOGINS else line)
         if self._starttls == "terminate" and not self.secure:
             kept.append(b"250-STARTTLS\r\n")
-        return [line[:3] + (b" " if index == len(kept) - 1 else b"-") + line[4:] for index, line in enumerate(kept)]
+        return [line[:3] + (b" " if index == len(kept) - 1 else b"-") + (line[4:] if line[3:4] in b" -" else line[3:]) for index, line in enumerate(kept)]
 
 
 _HANDLERS = {
