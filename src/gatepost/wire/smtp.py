@@ -19,12 +19,14 @@ from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, text_of
 
 NOOP, RSET, CANCEL = b"NOOP\r\n", b"RSET\r\n", b"*\r\n"
 NOT_KEPT = (b"XCLIENT", b"XFORWARD", b"X-ANONYMOUSTLS", b"XEXCH50")
-"""Commands that are not handed on: what a stranger says of himself is not believed, and Exchange's own ways into TLS and binary are not understood."""
+"""Commands that are not handed on: what strangers say of themselves is not believed, and Exchange's own ways into TLS and binary are not known."""
 HIDDEN = (*NOT_KEPT, b"PIPECONNECT", b"PIPE_CONNECT", b"X_PIPE_CONNECT", b"PRDR")
 """Capabilities that cannot be kept. Beside those commands: nobody speaks before the greeting (Exim), and a message has one reply."""
 LOGINS = (b"AUTH", b"X-EXPS")
 """The second is Exchange's."""
 NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", *NOT_KEPT)
+PARTING = (221, 421)
+"""Replies behind which the server leaves."""
 BEGINNINGS = (b"EHLO", b"HELO", b"MAIL", b"RSET")
 """What takes back the chunks before."""
 OF_THE_WEB = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT")
@@ -69,8 +71,8 @@ class SmtpTap(LoginTap):
     """One SMTP session."""
 
     __slots__ = (
-        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_patient", "_recipients", "_refused", "_relay", "_reply",
-        "_reply_size", "_sent", "_size", "_swallow",
+        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_parting", "_patient", "_recipients", "_refused", "_relay",
+        "_reply", "_reply_size", "_sent", "_size", "_swallow",
     )  # fmt: skip
 
     def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (), **common: Any) -> None:
@@ -94,6 +96,8 @@ class SmtpTap(LoginTap):
         """The chunk was refused, and is not handed on."""
         self._chunking = False
         """The server takes chunks."""
+        self._parting = False
+        """The server said that it leaves, or refused something although more was asked: it may leave without another word."""
         self._patient = False
         """The next command waits until all replies have come."""
         self._size = 0
@@ -103,6 +107,16 @@ class SmtpTap(LoginTap):
     def farewell(self, why: str) -> bytes:
         """How the session is ended by us."""
         return f"421 4.7.0 {why}\r\n".encode("ascii", "replace")
+
+    @property
+    def owing(self) -> bool:
+        """Whether the server was asked, and has not answered."""
+        return bool(self._sent)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a server that leaves now breaks off."""
+        return not self._parting and (bool(self._sent) or self._body is not None or self._left > 0)
 
     # --- the client
 
@@ -331,6 +345,7 @@ class SmtpTap(LoginTap):
     def _replied(self, code: int, reply: list[bytes]) -> None:
         """A whole reply came."""
         sent = self._sent.popleft() if self._sent else _Sent(b"")
+        self._parting = code in PARTING or (code >= 500 and bool(self._sent))
         if not self.greeted and self._introduces(sent, code):
             return
         if sent.verb == b"EHLO" and code == 250:
@@ -433,7 +448,8 @@ class SmtpTap(LoginTap):
                 kept.append(PLUS.sub(b"", line) if keyword in LOGINS else line)
         if self._starttls == "terminate" and not self.secure:
             kept.append(b"250-STARTTLS\r\n")
-        return [line[:3] + (b" " if index == len(kept) - 1 else b"-") + (line[4:] if line[3:4] in b" -" else line[3:]) for index, line in enumerate(kept)]
+        texts = [line[4:] if line[3:4] in b" -" else line[3:] for line in kept]
+        return [b"250-" + text for text in texts[:-1]] + [b"250 " + texts[-1]]
 
 
 _HANDLERS = {

@@ -178,6 +178,7 @@ class GatewayInlet:
         while self._sessions and time.monotonic() < until:
             await asyncio.sleep(0.05)
         for session in list(self._sessions):
+            session.ear.turned_away()
             session.end("stopping", "Shutting down, try again later")
         await asyncio.sleep(0.1 if self._sessions else 0)
         for session in list(self._sessions):
