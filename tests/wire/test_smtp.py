@@ -279,6 +279,20 @@ def test_who_the_client_is_is_said_first() -> None:
     assert tap.ended
 
 
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_server_that_does_not_take_the_proxy_header_gets_nobody(size: int) -> None:
+    """Postfix answers it as a command, would take all clients for this host, and relay for them; and each reply would be one command late."""
+    said = b"220 mx ESMTP Postfix\r\n500 5.5.2 Error: command not recognized\r\n"
+    heard = Heard()
+    tap = SmtpTap(heard, proxied=True)
+    for at in range(0, len(said), size):
+        tap.from_server(said[at : at + size])
+    tap.from_client(b"MAIL FROM:<a@b>\r\n")
+    assert b"".join(tap.to_client) == b"220 mx ESMTP Postfix\r\n421 4.3.0 The server behind does not take the client's address\r\n"
+    assert not tap.to_server
+    assert heard.said == [("rejected", "connect", 421, "")]
+
+
 def test_who_speaks_first_is_noticed() -> None:
     heard = Heard()
     tap = SmtpTap(heard)

@@ -71,15 +71,18 @@ class SmtpTap(LoginTap):
     """One SMTP session."""
 
     __slots__ = (
-        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_parting", "_patient", "_recipients", "_refused", "_relay",
-        "_reply", "_reply_size", "_sent", "_size", "_swallow",
+        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_parting", "_patient", "_proxied", "_recipients", "_refused",
+        "_relay", "_reply", "_reply_size", "_sent", "_size", "_swallow",
     )  # fmt: skip
 
-    def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (), **common: Any) -> None:
+    def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (),
+                 proxied: bool = False, **common: Any) -> None:  # fmt: skip
         """``relay``: relay control here. ``bare``: what becomes of bare CR and LF in a message. ``hello``: lines that are said to the server first,
-        of which the last one's reply is the greeting that the client gets (XCLIENT)."""
+        of which the last one's reply is the greeting that the client gets (XCLIENT).
+        ``proxied``: the PROXY protocol was spoken first; a server that answers it as a command takes all clients for this host."""
         super().__init__(ear, **common)
         self._relay = relay
+        self._proxied = proxied
         self._bare = bare
         self._hello = list(hello)
         self._hello_begun = False
@@ -339,11 +342,15 @@ class SmtpTap(LoginTap):
 
     def _lost(self, why: str) -> None:
         """The server cannot be gone on with."""
+        self.ear.rejected("connect", 421, "4.3.0 " + why, "")
         self.to_client.append(b"421 4.3.0 " + why.encode("ascii") + b"\r\n")
         self.end(why)
 
     def _replied(self, code: int, reply: list[bytes]) -> None:
         """A whole reply came."""
+        if self._proxied and not self._sent and code >= 500 and self._body is None:
+            self._lost("The server behind does not take the client's address")
+            return
         sent = self._sent.popleft() if self._sent else _Sent(b"")
         self._parting = code in PARTING or (code >= 500 and bool(self._sent))
         if not self.greeted and self._introduces(sent, code):

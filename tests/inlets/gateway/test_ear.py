@@ -118,6 +118,20 @@ def test_a_server_that_answers_late_or_never(at: str) -> None:
     assert ended(gate).server_at_fault
 
 
+def test_a_server_that_speaks_something_else_is_at_fault() -> None:
+    gate = Gate()
+    server = SmtpServer()
+    server.greeting = b"SSH-2.0\r\n"
+    gate.backend._make = lambda: server
+
+    async def doing(gate: Gate) -> None:
+        client = await gate.connect()
+        assert await client.rest() == b"421 4.3.0 The server behind does not speak SMTP\r\n"
+
+    gate.run(doing)
+    assert ended(gate).server_at_fault
+
+
 def test_who_waits_for_a_minute_and_leaves_is_not_accused() -> None:
     gate = Gate()
     server = Odd(b"MAIL", b"")

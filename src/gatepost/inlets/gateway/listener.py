@@ -366,7 +366,7 @@ class GatewayInlet:
         if told == "xclient":  # without a name Postfix would keep that of this host
             six = "IPV6:" if ":" in who else ""
             lines = (b"EHLO gatepost\r\n", f"XCLIENT NAME=[UNAVAILABLE] ADDR={six}{who} PORT={port}\r\n".encode())
-        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=lines, **common)
+        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=lines, proxied=told.startswith("proxy"), **common)
 
     # --- what sessions call
 
