@@ -27,6 +27,19 @@ COMMANDS = [
     b"k STARTTLS\r\n",
     b"l LOGIN alice\r\n",
 ]
+HIDDEN = [
+    b'a "LOGIN" m pw\r\n',
+    b"a {5}\r\nLOGIN m pw\r\n",
+    b"a\tLOGIN m pw\r\n",
+    b" a LOGIN m pw\r\n",
+    b"a\x0bLOGIN m pw\r\n",
+    b"a LOGIN(m pw)\r\n",
+    b'a AUTHENTICATE PLAIN"' + b64("\0m\0pw") + b'"\r\n',
+    b'a LOGIN m"pw"\r\n',
+    b'a AUTHENTICATE "PLAIN" ' + b64("\0m\0pw") + b"\r\n",
+    b'a AUTHENTICATE PLAIN "' + b64("\0m\0pw") + b'"\r\n',
+]
+"""Log-ins as some servers take them (Courier the first two), or as they do not, answering without the tag (Dovecot, Cyrus)."""
 LOGGED_IN = b"z LOGIN alice right\r\n"
 
 
@@ -53,6 +66,15 @@ def test_garbage_never_raises(client: bytes, size: int) -> None:
     play(client, size=lambda: size)
     tap = ImapTap(Heard())
     tap.from_server(client)
+
+
+@pytest.mark.parametrize("login", HIDDEN)
+def test_no_login_is_hidden_and_none_leaves_the_client_waiting(login: bytes) -> None:
+    heard = Heard(refuse=("m",))
+    played = play(login + b"b NOOP\r\n", heard)
+    assert played.server.got == b"b NOOP\r\n"
+    assert played.shown.endswith(b"b OK done\r\n")
+    assert all(said == ("login", "m", said[2]) for said in heard.said)
 
 
 def test_a_login_with_literals_is_handed_on_as_the_server_asks_for_it() -> None:

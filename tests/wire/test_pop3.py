@@ -23,6 +23,7 @@ COMMANDS = [
     b"XCLIENT ADDR=192.0.2.1\r\n",
     b"STLS\r\n",
     b"\r\n",
+    b"NOOP " + b"x" * 3_000 + b"\r\n",
 ]
 
 
@@ -103,6 +104,42 @@ def test_who_the_client_is_is_said_first() -> None:
     assert (tap.to_client, tap.to_server) == ([], [b"XCLIENT ADDR=192.0.2.1\r\n"])
     tap.from_server(b"+OK updated\r\n")
     assert tap.to_client == [b"+OK ready\r\n"]
+
+
+@pytest.mark.parametrize("way", [b"%s", b"AUTH PLAIN %s", b"AUTH PLAIN\r\n%s"])
+def test_no_long_line_hides_a_login(way: bytes) -> None:
+    """Cyrus reads what stands behind 8,191 bytes of a line as the next command."""
+    hidden = b"x" * 8_191 + b"PASS right"
+    played = play(b"USER m\r\n" + way % hidden + b"\r\nNOOP\r\n")
+    assert b"PASS" not in played.server.got
+    assert played.server.got.endswith(b"NOOP\r\n")
+    assert played.shown.endswith(b"-ERR Line too long\r\n+OK\r\n")
+
+
+def test_a_long_response_goes_through() -> None:
+    said = b64("\0alice\0" + "x" * 6_000 + "right")
+    for way in (b"AUTH PLAIN %s\r\n", b"AUTH PLAIN\r\n%s\r\n"):
+        assert play(way % said).server.got == way % said
+
+
+def test_the_server_asks_with_or_without_a_space() -> None:
+    """RFC 5034, 4, has one; Exchange leaves it out."""
+    heard = Heard()
+    tap = Pop3Tap(heard)
+    tap.from_server(b"+OK hi\r\n")
+    tap.from_client(b"AUTH PLAIN\r\n")
+    tap.from_server(b"+\r\n")
+    tap.from_client(b64("\0alice\0right") + b"\r\n")
+    tap.from_server(b"+OK in\r\n")
+    assert heard.said == [("login", "alice", "PLAIN"), ("logged_in", "alice", "PLAIN")]
+
+
+def test_what_is_bound_to_tls_is_not_offered() -> None:
+    tap = Pop3Tap(Heard())
+    tap.from_server(b"+OK hi\r\n")
+    tap.from_client(b"CAPA\r\n")
+    tap.from_server(b"+OK\r\nsasl PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS\r\nstls\r\n.\r\n")
+    assert b"".join(tap.to_client) == b"+OK hi\r\n+OK\r\nsasl PLAIN SCRAM-SHA-256\r\n.\r\n"
 
 
 def test_what_is_too_long_ends() -> None:

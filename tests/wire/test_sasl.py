@@ -16,6 +16,7 @@ from tests.wire.taps import b64
         ("CRAM-MD5", ["bob smith 0123abc"], "bob smith", b""),
         ("SCRAM-SHA-256", ["n,,n=bo=2Cb,r=abc"], "bo,b", b""),
         ("SCRAM-SHA-1", ["y,a=x,n=bob,r=abc"], "bob", b""),
+        ("SCRAM-SHA-256-PLUS", ["p=tls-exporter,,n=bob,r=abc"], "bob", b""),
         ("XOAUTH2", ["user=bob@example.org\x01auth=Bearer tok\x01\x01"], "bob@example.org", b"tok"),
         ("OAUTHBEARER", ["n,a=bob@example.org,\x01host=h\x01auth=Bearer tok\x01\x01"], "bob@example.org", b"tok"),
         ("GSSAPI", ["anything"], "", b""),

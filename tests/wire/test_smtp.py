@@ -222,6 +222,52 @@ def test_long_commands_are_refused() -> None:
     assert not played.tap.ended
 
 
+@pytest.mark.parametrize("way", [b"AUTH PLAIN %s", b"AUTH PLAIN\r\n%s"])
+def test_no_long_login_hides_a_command(way: bytes) -> None:
+    """A server with shorter lines might read the rest as another command; base64 holds none."""
+    hidden = b"A" * 8_000 + b"RCPT TO:<u@elsewhere>"
+    played = play(way % hidden + b"\r\nNOOP\r\n")
+    assert b"RCPT" not in played.server.got
+    assert played.shown.endswith(b"500 5.5.6 Line too long\r\n250 2.0.0 Ok\r\n")
+    said = b64("\0alice\0" + "x" * 6_000 + "right")
+    assert play(way % said + b"\r\n").server.got == way % said + b"\r\n"
+
+
+def test_replies_need_no_text() -> None:
+    """RFC 5321, 4.2: the text is optional."""
+    tap = SmtpTap(Heard(), starttls="terminate")
+    for said, answer in ((b"", b"220\r\n"), (b"EHLO me\r\n", b"250\r\n"), (b"NOOP\r\n", b"250-\r\n250\r\n")):
+        tap.from_client(said)
+        tap.from_server(answer)
+    assert b"".join(tap.to_client) == b"220\r\n250-\r\n250 STARTTLS\r\n250-\r\n250\r\n"
+    assert not tap.ended
+
+
+EXCHANGE = (
+    b"250-X-ANONYMOUSTLS\r\n250-X-EXPS GSSAPI NTLM\r\n250-x-exps=LOGIN\r\n250-XEXCH50\r\n250-XSHADOW\r\n250-PRDR\r\n250-X_PIPE_CONNECT\r\n"
+    b"250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256\r\n"
+)
+
+
+def test_what_cannot_be_kept_is_not_offered() -> None:
+    """A second TLS of Exchange's own, replies that are not one to one, what is bound to a TLS channel that ends here."""
+    kept = b"250-x-exps=LOGIN\r\n250-XSHADOW\r\n250-AUTH SCRAM-SHA-256\r\n"
+    shown = play(b"EHLO me\r\n", server=SmtpServer(EXCHANGE)).shown
+    assert shown.endswith(b"250-AUTH PLAIN LOGIN\r\n250-X-EXPS GSSAPI NTLM\r\n" + kept + b"250 CHUNKING\r\n")
+    late = play(b"EHLO me\r\n", server=SmtpServer(EXCHANGE), starttls="terminate", logins_need_tls=True).shown
+    assert late.endswith(b"250-mx\r\n250-PIPELINING\r\n250-XSHADOW\r\n250-CHUNKING\r\n250 STARTTLS\r\n")
+    assert play(b"X-ANONYMOUSTLS\r\nXEXCH50 9 2\r\n").server.got == b"NOOP\r\n" * 2
+
+
+def test_starttls_takes_recipients_back() -> None:
+    """The server forgot them too, and might read a chunk as commands."""
+    played = play(b"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<u@here>\r\nSTARTTLS\r\n", starttls="terminate")
+    played.tap.secured()
+    played.tap.from_client(b"BDAT 6 LAST\r\nQUIT\r\n")
+    played._carry()
+    assert b"QUIT" not in played.server.got
+
+
 def test_who_the_client_is_is_said_first() -> None:
     played = play(b"EHLO me\r\n", hello=(b"EHLO gatepost\r\n", b"XCLIENT ADDR=192.0.2.1\r\n"))
     assert played.server.got == b"EHLO gatepost\r\nXCLIENT ADDR=192.0.2.1\r\nEHLO me\r\n"
@@ -231,6 +277,20 @@ def test_who_the_client_is_is_said_first() -> None:
     tap.from_server(b"550 5.7.0 insufficient authorization\r\n")
     assert b"".join(tap.to_client) == b"421 4.3.0 The server behind does not take the client's address\r\n"
     assert tap.ended
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_server_that_does_not_take_the_proxy_header_gets_nobody(size: int) -> None:
+    """Postfix answers it as a command, would take all clients for this host, and relay for them; and each reply would be one command late."""
+    said = b"220 mx ESMTP Postfix\r\n500 5.5.2 Error: command not recognized\r\n"
+    heard = Heard()
+    tap = SmtpTap(heard, proxied=True)
+    for at in range(0, len(said), size):
+        tap.from_server(said[at : at + size])
+    tap.from_client(b"MAIL FROM:<a@b>\r\n")
+    assert b"".join(tap.to_client) == b"220 mx ESMTP Postfix\r\n421 4.3.0 The server behind does not take the client's address\r\n"
+    assert not tap.to_server
+    assert heard.said == [("rejected", "connect", 421, "")]
 
 
 def test_who_speaks_first_is_noticed() -> None:

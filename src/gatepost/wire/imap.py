@@ -29,6 +29,10 @@ FORGED = (b"x-originating-", b"x-connected-", b"x-proxy-", b"x-session-", b"x-fo
 _LITERAL = re.compile(rb"\{([0-9]{1,10})(\+?)\}\r?\n$")
 _QUOTED = re.compile(rb'"(?:[^"\\\r\n]|\\[^\r\n])*"')
 _TAG = re.compile(rb"[\x21\x23\x24\x26\x27\x2c-\x5b\x5d-\x7a\x7c-\x7e]{1,64}")
+_COMMAND = re.compile(rb"(" + _TAG.pattern + rb") +([A-Za-z0-9_-]{1,64})(?=[ \r\n])")
+"""Tag and name, as all servers read them: some take the name in quotes or as a literal too, some answer what begins otherwise without a tag."""
+_AUTHENTICATE = re.compile(rb' +"?([A-Za-z0-9_-]{1,32})"?(?: +"?([A-Za-z0-9+/=]*)"?)? *\r?\n')
+_ATOM = re.compile(rb'[^ "]+')
 _CODE = re.compile(rb"\[([A-Za-z-]{1,32})")
 _CAPABILITIES = re.compile(rb"(\* CAPABILITY |\[CAPABILITY )([^\]\r\n]*)", re.IGNORECASE)
 
@@ -113,16 +117,16 @@ class ImapTap(LoginTap):
 
     def _whole(self) -> None:
         """A command is whole."""
-        words = self._command[0].split(None, 2)
-        if len(words) < 2 or not _TAG.fullmatch(words[0]) or words[0] == OUR_TAG:
+        named = _COMMAND.match(self._command[0])
+        if named is None or named[1] == OUR_TAG:
             self._bad()
             return
-        self._tag, self._verb = words[0], words[1].upper()
+        self._tag, self._verb = named[1], named[2].upper()
         self._instead = b""
         if self._verb == b"LOGIN":
             self._login()
         elif self._verb == b"AUTHENTICATE":
-            self._authenticate(words[2] if len(words) > 2 else b"")
+            self._authenticate(self._command[0][named.end() :])
         elif self._verb == b"STARTTLS" and self._starttls != "pass":
             self._encrypt(self._tag + b" OK Begin TLS negotiation now\r\n", self._tag + BAD)
             self._command = []
@@ -169,12 +173,12 @@ class ImapTap(LoginTap):
     def _authenticate(self, rest: bytes) -> None:
         if self._needs_tls():
             return
-        mechanism, initial = [*rest.split(None, 1), b"", b""][:2]
-        if len(self._command) > 1:
+        found = _AUTHENTICATE.fullmatch(rest)
+        if found is None or len(self._command) > 1:
             self._answer(BAD)
             return
-        self._begin(mechanism)
-        if initial and not self._may(initial):
+        self._begin(found[1])
+        if found[2] and not self._may(found[2]):
             self._answer(LATER)
         else:
             self._go()
@@ -285,8 +289,9 @@ def arguments(command: list[bytes]) -> list[bytes]:
             if quoted:
                 found.append(re.sub(rb"\\(.)", rb"\1", quoted[0][1:-1]))
                 text = text[quoted.end() :].lstrip()
+            elif atom := _ATOM.match(text):
+                found.append(atom[0])
+                text = text[atom.end() :].lstrip()
             else:
-                word, _, text = text.partition(b" ")
-                found.append(word)
-                text = text.lstrip()
+                return []
     return found[2:]

@@ -7,12 +7,15 @@ not looked at. Limits: messages are not seen.
 
 from typing import Any
 
-from gatepost.wire.sasl import LoginTap, Sasl
+from gatepost.wire.sasl import PLUS, LoginTap, Sasl, is_initial, is_response
 from gatepost.wire.tap import LONGEST_LINE, Ear, text_of
 
 LATER = b"-ERR [SYS/TEMP] Temporary authentication failure\r\n"
 NEEDS_TLS = b"-ERR Encryption is needed before a log-in\r\n"
 NOT_HERE = b"-ERR Unknown command\r\n"
+TOO_LONG = b"-ERR Line too long\r\n"
+LONGEST_COMMAND = 2_048
+"""Bytes of a command, log-ins in base64 apart: servers with shorter lines might read the rest as another command (Cyrus after 8,191)."""
 CANCEL = b"*\r\n"
 NO_GUESS = (b"[SYS/", b"[IN-USE]", b"[LOGIN-DELAY]")
 """Response codes of a refusal that say nothing of the password (RFC 2449, 8; RFC 3206)."""
@@ -59,7 +62,9 @@ class Pop3Tap(LoginTap):
         words = line.rstrip(b"\r\n").split(None, 1)
         verb, rest = [*words, b"", b""][:2]
         self._verb, self._instead = verb[:16].upper(), b""
-        if b"\r" in line[:-2]:
+        if len(line) > LONGEST_COMMAND and not (self._verb == b"AUTH" and is_initial(line)):
+            self.to_client.append(TOO_LONG)
+        elif b"\r" in line[:-2]:
             self.ear.abused("bare_newline")
             self.to_client.append(NOT_HERE)
         elif self._verb in FORGED:
@@ -106,9 +111,10 @@ class Pop3Tap(LoginTap):
     def _respond(self, line: bytes) -> None:
         """A response of the client's in AUTH; ``*`` cancels it."""
         self._mode = "wait"
-        if line.strip() != b"*" and not self._may(line):
+        long = len(line) > LONGEST_COMMAND and not is_response(line)
+        if long or (line.strip() != b"*" and not self._may(line)):
             self.to_server.append(CANCEL)
-            self._instead = LATER
+            self._instead = TOO_LONG if long else LATER
         else:
             self.to_server.append(line)
 
@@ -119,7 +125,7 @@ class Pop3Tap(LoginTap):
             self._greet(line)
         elif self._mode == "list":
             self._listed(line)
-        elif self._mode == "wait" and self._verb == b"AUTH" and self._sasl is not None and line.startswith(b"+ "):
+        elif self._mode == "wait" and self._verb == b"AUTH" and self._sasl is not None and line[:1] == b"+" and line[:3] != b"+OK":
             self.to_client.append(line)
             self._mode = "sasl"
         elif self._mode == "wait":
@@ -169,7 +175,7 @@ class Pop3Tap(LoginTap):
 
     def _listed(self, line: bytes) -> None:
         """A line of what the server can do (RFC 2449, 5), or of its mechanisms."""
-        word = line.split(None, 1)[:1]
+        word = line.upper().split(None, 1)[:1]
         last = line in (b".\r\n", b".\n")
         if last:
             self._mode = "command"
@@ -184,4 +190,4 @@ class Pop3Tap(LoginTap):
             return
         if last and self._starttls == "terminate" and not self.secure:
             self.to_client.append(b"STLS\r\n")
-        self.to_client.append(line)
+        self.to_client.append(PLUS.sub(b"", line) if word[:1] == [b"SASL"] else line)

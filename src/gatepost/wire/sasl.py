@@ -14,7 +14,12 @@ from gatepost.wire.tap import Ear, Tap, text_of
 
 _USER_OF_OAUTH = re.compile(rb"(?:^|[,\x01])(?:user|a)=([^\x01,]{0,512})")
 _BEARER = re.compile(rb"\x01auth=[Bb]earer ([^\x01]{0,16384})")
-_USER_OF_SCRAM = re.compile(rb"[ny](?:=[^,]{0,512})?,[^,]{0,512},(?:m=[^,]{0,512},)?n=([^,]{0,512})")
+_USER_OF_SCRAM = re.compile(rb"[nyp](?:=[^,]{0,512})?,[^,]{0,512},(?:m=[^,]{0,512},)?n=([^,]{0,512})")
+
+PLUS = re.compile(rb" [A-Z0-9-]{1,32}-PLUS(?![^ \r\n])", re.IGNORECASE)
+"""Mechanisms in a list that are bound to a TLS channel, which ends at the gateway (RFC 5802, 6)."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=*]*\r?\n")
+_INITIAL = re.compile(rb"[ \t]*[A-Za-z0-9-]+[ \t]+[A-Za-z0-9_-]+[ \t]+[A-Za-z0-9+/=]*[ \t]*\r?\n")
 
 
 class Sasl:
@@ -100,6 +105,16 @@ class LoginTap(Tap):
             self.open = True
             return True
         return not (guessed and self._asked) or self.ear.login_failed(sasl.account, sasl.mechanism, self._secret)
+
+
+def is_response(line: bytes) -> bool:
+    """Whether a line is a response in base64, or a cancel, and nothing else. In such a long one a server with shorter lines finds no command."""
+    return _BASE64.fullmatch(line) is not None
+
+
+def is_initial(line: bytes) -> bool:
+    """Whether a line is a command that begins a log-in with a response in base64, and nothing else."""
+    return _INITIAL.fullmatch(line) is not None
 
 
 def decoded(response: bytes) -> bytes:

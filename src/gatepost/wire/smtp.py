@@ -12,17 +12,21 @@ from typing import Any
 from msgspec import Struct
 
 from gatepost.core.facts import Stage
-from gatepost.wire.sasl import LoginTap
+from gatepost.wire.sasl import PLUS, LoginTap, is_initial, is_response
 from gatepost.wire.smtp_data import BareNewlines, Body
 from gatepost.wire.smtp_relay import is_local, mailbox
 from gatepost.wire.tap import LONGEST_ANSWER, LONGEST_LINE, Ear, text_of
 
 NOOP, RSET, CANCEL = b"NOOP\r\n", b"RSET\r\n", b"*\r\n"
-HIDDEN = (b"XCLIENT", b"XFORWARD", b"PIPECONNECT")
-"""Capabilities that cannot be kept: what a stranger says of himself is not believed, and nobody speaks before the greeting."""
+NOT_KEPT = (b"XCLIENT", b"XFORWARD", b"X-ANONYMOUSTLS", b"XEXCH50")
+"""Commands that are not handed on: what strangers say of themselves is not believed, and Exchange's own ways into TLS and binary are not known."""
+HIDDEN = (*NOT_KEPT, b"PIPECONNECT", b"PIPE_CONNECT", b"X_PIPE_CONNECT", b"PRDR")
+"""Capabilities that cannot be kept. Beside those commands: nobody speaks before the greeting (Exim), and a message has one reply."""
 LOGINS = (b"AUTH", b"X-EXPS")
 """The second is Exchange's."""
-NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", b"XCLIENT", b"XFORWARD")
+NAMES = (b"RCPT", b"AUTH", b"DATA", b"BDAT", b"STARTTLS", b"X-EXPS", *NOT_KEPT)
+PARTING = (221, 421)
+"""Replies behind which the server leaves."""
 BEGINNINGS = (b"EHLO", b"HELO", b"MAIL", b"RSET")
 """What takes back the chunks before."""
 OF_THE_WEB = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT")
@@ -40,7 +44,7 @@ MOST_REFUSED = 50
 NOT_OF_THE_PASSWORD = (501, 503, 504, 530, 534, 538)
 """Replies to AUTH that say nothing of the password: syntax, order, mechanism, encryption (RFC 4954, 4 and 6)."""
 STAGES: dict[bytes, Stage] = {b"EHLO": "helo", b"HELO": "helo", b"MAIL": "mail", b"RCPT": "rcpt", b"DATA": "data", b"BDAT": "data", b".": "data"}
-_REPLY = re.compile(rb"[2-5][0-9]{2}(?:[ -][^\n]*)?\n")
+_REPLY = re.compile(rb"[2-5][0-9]{2}(?:[ -][^\n]*|\r)?\n")
 _KEYWORD = re.compile(rb"[ =\r\n]")
 _BDAT = re.compile(rb"BDAT +([0-9]{1,18})(?: +(LAST))? *\r\n", re.IGNORECASE)
 
@@ -67,15 +71,18 @@ class SmtpTap(LoginTap):
     """One SMTP session."""
 
     __slots__ = (
-        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_patient", "_recipients", "_refused", "_relay", "_reply",
-        "_reply_size", "_sent", "_size", "_swallow",
+        "_bare", "_body", "_chunking", "_early", "_hello", "_hello_begun", "_left", "_parting", "_patient", "_proxied", "_recipients", "_refused",
+        "_relay", "_reply", "_reply_size", "_sent", "_size", "_swallow",
     )  # fmt: skip
 
-    def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (), **common: Any) -> None:
+    def __init__(self, ear: Ear, *, relay: Relay | None = None, bare: BareNewlines = "refuse", hello: tuple[bytes, ...] = (),
+                 proxied: bool = False, **common: Any) -> None:  # fmt: skip
         """``relay``: relay control here. ``bare``: what becomes of bare CR and LF in a message. ``hello``: lines that are said to the server first,
-        of which the last one's reply is the greeting that the client gets (XCLIENT)."""
+        of which the last one's reply is the greeting that the client gets (XCLIENT).
+        ``proxied``: the PROXY protocol was spoken first; a server that answers it as a command takes all clients for this host."""
         super().__init__(ear, **common)
         self._relay = relay
+        self._proxied = proxied
         self._bare = bare
         self._hello = list(hello)
         self._hello_begun = False
@@ -92,6 +99,8 @@ class SmtpTap(LoginTap):
         """The chunk was refused, and is not handed on."""
         self._chunking = False
         """The server takes chunks."""
+        self._parting = False
+        """The server said that it leaves, or refused something although more was asked: it may leave without another word."""
         self._patient = False
         """The next command waits until all replies have come."""
         self._size = 0
@@ -101,6 +110,16 @@ class SmtpTap(LoginTap):
     def farewell(self, why: str) -> bytes:
         """How the session is ended by us."""
         return f"421 4.7.0 {why}\r\n".encode("ascii", "replace")
+
+    @property
+    def owing(self) -> bool:
+        """Whether the server was asked, and has not answered."""
+        return bool(self._sent)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a server that leaves now breaks off."""
+        return not self._parting and (bool(self._sent) or self._body is not None or self._left > 0)
 
     # --- the client
 
@@ -158,7 +177,7 @@ class SmtpTap(LoginTap):
     def _command(self, line: bytes) -> None:
         words = line.split(None, 1)  # tabs part words too, for Postfix among others
         verb = words[0][:16].upper() if words else b""
-        if len(line) > LONGEST_COMMAND and verb not in LOGINS:
+        if len(line) > LONGEST_COMMAND and not (verb in LOGINS and is_initial(line)):
             self._refuse(TOO_LONG)
         elif verb == b"RCPT":
             self._rcpt(line)
@@ -234,9 +253,10 @@ class SmtpTap(LoginTap):
     def _respond(self, line: bytes) -> None:
         """A response of the client's in a log-in; ``*`` cancels it."""
         self._mode = "wait"
-        if line.strip() != b"*" and not self._may(line):
+        long = len(line) > LONGEST_COMMAND and not is_response(line)
+        if long or (line.strip() != b"*" and not self._may(line)):
             self._sasl = None
-            self._send(CANCEL, _Sent(b"AUTH", LOGIN_LATER))
+            self._send(CANCEL, _Sent(b"AUTH", TOO_LONG if long else LOGIN_LATER))
             return
         self._send(line, _Sent(b"AUTH"))
 
@@ -322,12 +342,17 @@ class SmtpTap(LoginTap):
 
     def _lost(self, why: str) -> None:
         """The server cannot be gone on with."""
+        self.ear.rejected("connect", 421, "4.3.0 " + why, "")
         self.to_client.append(b"421 4.3.0 " + why.encode("ascii") + b"\r\n")
         self.end(why)
 
     def _replied(self, code: int, reply: list[bytes]) -> None:
         """A whole reply came."""
+        if self._proxied and not self._sent and code >= 500 and self._body is None:
+            self._lost("The server behind does not take the client's address")
+            return
         sent = self._sent.popleft() if self._sent else _Sent(b"")
+        self._parting = code in PARTING or (code >= 500 and bool(self._sent))
         if not self.greeted and self._introduces(sent, code):
             return
         if sent.verb == b"EHLO" and code == 250:
@@ -410,6 +435,7 @@ class SmtpTap(LoginTap):
     def _of_starttls(self, sent: _Sent, code: int, reply: list[bytes]) -> None:
         self._mode = "command"
         if sent.verb == b"TLS":
+            self._recipients = 0
             if self._in:
                 self.injected()
             else:
@@ -421,11 +447,16 @@ class SmtpTap(LoginTap):
         """What the server can do, without what ends here, and with what begins here."""
         hidden = HIDDEN if self._starttls == "pass" and not self.secure else (*HIDDEN, b"STARTTLS")
         if self._logins_need_tls and not self.secure:
-            hidden = (*hidden, b"AUTH")
-        kept = [reply[0], *(line for line in reply[1:] if _KEYWORD.split(line[4:], 1)[0].upper() not in hidden)]
+            hidden = (*hidden, *LOGINS)
+        kept = [reply[0]]
+        for line in reply[1:]:
+            keyword = _KEYWORD.split(line[4:], 1)[0].upper()
+            if keyword not in hidden:
+                kept.append(PLUS.sub(b"", line) if keyword in LOGINS else line)
         if self._starttls == "terminate" and not self.secure:
             kept.append(b"250-STARTTLS\r\n")
-        return [line[:3] + (b" " if index == len(kept) - 1 else b"-") + line[4:] for index, line in enumerate(kept)]
+        texts = [line[4:] if line[3:4] in b" -" else line[3:] for line in kept]
+        return [b"250-" + text for text in texts[:-1]] + [b"250 " + texts[-1]]
 
 
 _HANDLERS = {

@@ -142,6 +142,16 @@ class Tap(ABC):
         """Whether bytes of the client's wait for the server's answer."""
         return bool(self._in) and self._mode == "wait"
 
+    @property
+    def owing(self) -> bool:
+        """Whether the server was asked, and has not answered."""
+        return self._mode == "wait" and not self.open
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a server that leaves now breaks off."""
+        return self.owing
+
     def from_client(self, data: bytes) -> None:
         """The client sent bytes."""
         if self.ended:

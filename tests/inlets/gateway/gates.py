@@ -42,6 +42,8 @@ class Backend:
         """Bytes of a PROXY header to take off first."""
         self.headers: list[bytes] = []
         self.ends: list[str] = []
+        self.leaves = False
+        """It hangs up once it has answered."""
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -65,6 +67,8 @@ class Backend:
             while data := await reader.read(65_536):
                 writer.write(server.take(data))
                 await writer.drain()
+                if self.leaves:
+                    break
             self.ends.append("end")
         except (ConnectionError, asyncio.IncompleteReadError):
             self.ends.append("reset")

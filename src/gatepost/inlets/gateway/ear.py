@@ -32,6 +32,8 @@ from gatepost.wire.maillog.postfix_reject import reason, temporary
 
 OF_SMTP: tuple[type[Fact], ...] = (Connected, SessionEnded, AuthFailed, AuthSucceeded, MessageAccepted, Rejected, ProtocolAbused)
 OF_OTHERS: tuple[type[Fact], ...] = (Connected, AuthFailed, AuthSucceeded)
+_CLIENTS_OWN = re.compile(r"4\.4\.2 |time-?out|timed out|(too many (?:\w+ ){0,4}(?:errors|commands))", re.IGNORECASE)
+"""Why a server says 421 to who was silent for too long, or erred too often."""
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?= |$)")
 
 
@@ -177,7 +179,10 @@ class SessionEar:
         found = _STATUS.match(text)
         status = found[0] if found else ""
         why = reason(stage, code, status, text)
-        if why != "unknown_user" and temporary(code, status):
+        own = _CLIENTS_OWN.search(text) if code == 421 else None
+        if own is not None and own[1]:
+            self.abused("too_many_errors")
+        if why != "unknown_user" and temporary(code, status) and own is None:
             self._fault = True
         at, host, protocol, service, client, evidence = self._head()
         self._office.tell(

@@ -178,6 +178,7 @@ class GatewayInlet:
         while self._sessions and time.monotonic() < until:
             await asyncio.sleep(0.05)
         for session in list(self._sessions):
+            session.ear.turned_away()
             session.end("stopping", "Shutting down, try again later")
         await asyncio.sleep(0.1 if self._sessions else 0)
         for session in list(self._sessions):
@@ -365,7 +366,7 @@ class GatewayInlet:
         if told == "xclient":  # without a name Postfix would keep that of this host
             six = "IPV6:" if ":" in who else ""
             lines = (b"EHLO gatepost\r\n", f"XCLIENT NAME=[UNAVAILABLE] ADDR={six}{who} PORT={port}\r\n".encode())
-        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=lines, **common)
+        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=lines, proxied=told.startswith("proxy"), **common)
 
     # --- what sessions call
 

@@ -21,6 +21,8 @@ HALF = 60.0
 """Seconds in which a command that has begun must end."""
 LOGIN_TIME = 180.0
 """Seconds until somebody has logged in, SMTP apart, as Dovecot has it."""
+ANSWER = 660.0
+"""Seconds that the server has for an answer, where `idle` is shorter: clients wait for ten minutes (RFC 5321, 4.5.3.2.6)."""
 AWAY = "The server is not available, try again later"
 
 
@@ -179,7 +181,7 @@ class Session:
         except (OSError, TimeoutError):
             self.ear.server_failed()
             if self.front is not None and not self.front.is_closing():
-                self.front.write(self.tap.farewell(AWAY).replace(b" 4.7.0 ", b" 4.3.0 "))
+                self.front.write(self._farewell(AWAY))
             self.end("server away")
         finally:
             self.task = None
@@ -279,6 +281,7 @@ class Session:
     def client_ended(self) -> None:
         """The client sends nothing more."""
         self._eof = True
+        self._waited()
         if self.tap.cut:
             self.end("gone")
         self._pass_end()
@@ -292,9 +295,15 @@ class Session:
             else:
                 self.back.close()
 
+    def _waited(self) -> None:
+        """Whoever leaves after a long wait for the server is not to blame."""
+        if self.tap.owing and not self._why and time.monotonic() - self.forwarded > HALF:
+            self.ear.server_failed()
+
     def front_lost(self) -> None:
         """The client is gone."""
         self.front = None
+        self._waited()
         if self.task is not None:
             self.task.cancel()
         if self.back is not None:
@@ -311,15 +320,22 @@ class Session:
         elif not self.tap.cut or self.tap.ended:
             if not self.tap.greeted and not self.tap.ended:
                 self.ear.server_failed()
-                front.write(self.tap.farewell(AWAY).replace(b" 4.7.0 ", b" 4.3.0 "))
+                front.write(self._farewell(AWAY))
+            elif self.tap.unfinished and not (self._eof or self._why):
+                self.ear.server_failed()
             front.close()
+
+    def _farewell(self, words: str) -> bytes:
+        """The last words; where the server is away, they say so (RFC 3463, 3.4)."""
+        said = self.tap.farewell(words)
+        return said.replace(b" 4.7.0 ", b" 4.3.0 ") if words is AWAY else said
 
     def end(self, why: str, words: str = "") -> None:
         """Ends it from our side, after what was written; ``words`` are said in the protocol."""
         self._why = self._why or why
         if self.front is not None:
             if words and not self.tap.open:
-                self.front.write(self.tap.farewell(words))
+                self.front.write(self._farewell(words))
             self.front.close()
         if self.back is not None:
             self.back.close()
@@ -335,8 +351,11 @@ class Session:
     def look(self, now: float) -> None:
         """Ends it where it is silent, or has lasted, for too long."""
         host, tap = self.host, self.tap
-        if now - self.touched > host.idle:
+        if now - self.touched > host.idle and not tap.owing:
             self._time_out("idle", "Idle for too long")
+        elif now - self.touched > max(host.idle, ANSWER):
+            self.ear.server_failed()
+            self._time_out("server silent", AWAY)
         elif host.longest and now - self.began > host.longest:
             self._time_out("too long", "Session lasted too long")
         elif self._slow(now):
