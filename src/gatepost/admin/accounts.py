@@ -312,7 +312,9 @@ class Accounts:
         seconds = self.throttle.wait(client, name)
         if seconds:
             minutes = -(-seconds // 60)
-            wait = say_many("Too many failed log-ins. Try again in {count} minute.", "Too many failed log-ins. Try again in {count} minutes.", minutes)
+            wait = say_many(
+                "Too many failed log-ins. Try again in {count} minute.", "Too many failed log-ins. Try again in {count} minutes.", minutes
+            )
             raise LogInError(say("{wait} A one-time link lets you in at once: gatepost console link --name NAME, on the host itself.", wait=wait))
         user = self.users.get(name)
         right = await self.passwords.verify(user.password if user else "", password)

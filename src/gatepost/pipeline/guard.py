@@ -182,15 +182,26 @@ class Guard:
             return question
         return structs.replace(question, country=self.place(question.client))
 
-    def admit(self, question: Question, fact: AnyFact, inlet: str = "", kinds: Sequence[type[Fact]] | None = None, logs: Logs = ALL_LOGS) -> Verdict:
-        """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away. ``inlet`` is the witness, as in `hear`."""
+    def admit(
+        self,
+        question: Question,
+        fact: AnyFact,
+        inlet: str = "",
+        kinds: Sequence[type[Fact]] | None = None,
+        logs: Logs = ALL_LOGS,
+        judged: Verdict | None = None,
+    ) -> Verdict:
+        """Judges a client by what its fact leads to: the fact that fires a rule is itself turned away. ``inlet`` is the witness, as in `hear`;
+        ``judged`` is the answer that this question has had already."""
         if inlet:
             self.witness.heard(inlet, (type(fact),) if kinds is None else kinds, fact.protocol, fact.at, logs)
-        question = self.placed(question)
-        verdict, effects = self.order.admit(question, fact)
+        if judged is None:
+            question = self.placed(question)
+        verdict, effects = self.order.admit(question, fact, judged)
         self.journal.add(self.order.place, [fact])
         self.stats.count([fact])
-        self.stats.answer(question, verdict)
+        if verdict is not judged:
+            self.stats.answer(question, verdict)
         if effects:
             self._follow(effects)
         return verdict

@@ -49,9 +49,10 @@ class Order:
         """Whether a client may go on; nothing is counted."""
         return self.engine.judge(question)
 
-    def admit(self, question: Question, fact: AnyFact) -> tuple[Verdict, tuple[Effect, ...]]:
-        """Judges a question, reports the fact that it comes with, and judges again where a rule fired: the fact that fires is itself turned away."""
-        verdict = self.engine.judge(question)
+    def admit(self, question: Question, fact: AnyFact, judged: Verdict | None = None) -> tuple[Verdict, tuple[Effect, ...]]:
+        """Judges a question, reports the fact that it comes with, and judges again where a rule fired: the fact that fires is itself turned away.
+        ``judged`` is the answer that it has had already."""
+        verdict = judged or self.engine.judge(question)
         effects = self.report(fact)
         if effects and any(isinstance(effect, Impose) for effect in effects):
             verdict = self.engine.judge(question)

@@ -89,17 +89,22 @@ class Office:
     def enter(self, client: Client, counted: bool, held_open: int = 0) -> Verdict:
         """A client connected; ``held_open``: how many of its connections are open here, this one included. One that is held is turned away without
         being counted or written down: knocking prolongs nothing."""
-        verdict = self.judge(client, "connect")
+        self.asked += 1
+        self.last = at = self.now()
+        question = Question(at, client, self.protocol, "connect")
+        verdict = self.guard.judge(question)
         if isinstance(verdict, Refuse):
             return verdict
-        return self.admit("connect", Connected(self.last, "", self.protocol, self.service, client, not counted, held_open))
+        self.told += 1
+        fact = Connected(at, "", self.protocol, self.service, client, not counted, held_open)
+        return self.guard.admit(question, fact, self.inlet, self._kinds_of(fact), self._logs, judged=verdict)
 
-    def admit(self, stage: QuestionStage, fact: Connected | AuthFailed) -> Verdict:
-        """Counts a fact, and judges its client by what follows from it."""
+    def fail(self, fact: AuthFailed) -> Verdict:
+        """Counts a log-in that failed, and judges its client by what follows from it."""
         self.asked += 1
         self.told += 1
         self.last = fact.at
-        question = Question(fact.at, fact.client, self.protocol, stage, getattr(fact, "account", ""))
+        question = Question(fact.at, fact.client, self.protocol, "login", fact.account)
         return self.guard.admit(question, fact, self.inlet, self._kinds_of(fact), self._logs)
 
     def _kinds_of(self, fact: Fact) -> tuple[type[Fact], ...]:
@@ -160,7 +165,7 @@ class SessionEar:
     def login_failed(self, account: str, method: str, secret: str) -> bool:
         """The server refused the log-in; whether the session may go on."""
         fact = AuthFailed(*self._head(), self._office.account(account), secret, 1, method, "password")
-        if not isinstance(self._office.admit("login", fact), Refuse):
+        if not isinstance(self._office.fail(fact), Refuse):
             return True
         self._refused = True
         return False
