@@ -236,7 +236,7 @@ class Accounts:
         """Makes a link useless; returns what it was. Raises UnknownError."""
         found = next((each for each in self.open_links() if each.id == link), None)
         if found is None:
-            raise UnknownError("id: this link was used, withdrawn, or is too old")
+            raise UnknownError(say("id: this link was used, withdrawn, or is too old"))
         await self._keep(self._links(lambda key, _: key.startswith(link)), self._audit(who, "console.withdraw", found.name or found.role))
         return found
 

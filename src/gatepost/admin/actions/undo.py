@@ -330,7 +330,9 @@ def _undo_permanent(desk: Desk, who: Who, line: TrailLine) -> Undo:
         Harm(desk, who, new).check_hold(network(subject.text), [name for name in PROTOCOLS if any(name in each.protocols for each in stands)])
     again = [structs.replace(each, rule="", reason=_reason_of(each)) for each in stands]
     return Undo(
-        said=f"{subject.text} goes off the deny list" + (", and is held again, by hand, for as long as it would have been held" if again else ""),
+        said=say("{subject} goes off the deny list, and is held again, by hand, for as long as it would have been held", subject=subject.text)
+        if again
+        else say("{subject} goes off the deny list", subject=subject.text),
         role="operator",
         deeds=(AdoptLists(now, new), *(Hold(now, subject, each.until, each.protocols, each.reason) for each in again)),
         action="blocks.temporary",
@@ -347,7 +349,7 @@ def _undo_temporary(desk: Desk, who: Who, line: TrailLine) -> Undo:
     made = {("", each.until) for each in became.blocks}
     ends = [each for each in desk.guard.standing.about(name_of(subject), now) if (each.rule, each.until) in made]
     return Undo(
-        said=f"{subject.text} goes on the deny list for good again",
+        said=say("{subject} goes on the deny list for good again", subject=subject.text),
         role="operator",
         deeds=(AdoptLists(now, new), *(Retime(now, subject, each.number, now) for each in ends)),
         action="blocks.permanent",
@@ -360,12 +362,12 @@ def _swap(desk: Desk, gone: Sequence[Entry], back: Sequence[Entry]) -> tuple[Ent
     """The lists without some entries, which must stand there, and with others instead."""
     there = list_entries(desk)
     if missing := [each for each in gone if each not in there]:
-        raise _ChangedSince(f"{_listed(map(str, missing))} does not stand there as it left it", _lists(gone))
+        raise _ChangedSince(say("{names} does not stand there as it left it", names=_listed(map(str, missing))), _lists(gone))
     new = (*(each for each in there if each not in gone), *back)
     try:
         check_entries(new)
     except ValueError as wrong:
-        raise _ChangedSince(str(wrong).removeprefix("prefix: "), _lists(back)) from None
+        raise _ChangedSince(without(str(wrong), "prefix: "), _lists(back)) from None
     return new
 
 

@@ -31,7 +31,9 @@ async def invite(visit: Visit) -> Response:
 async def withdraw(visit: Visit) -> Done:
     """Makes a link useless."""
     gone = await visit.accounts.withdraw(visit.who, visit.text("id"))
-    return Done(said=f"The link for {gone.name or f'a new {gone.role}'} lets nobody in any more.", to="/people")
+    if gone.name:
+        return Done(said=say("The link for {name} lets nobody in any more.", name=gone.name), to="/people")
+    return Done(said=say("The link for a new {role} lets nobody in any more.", role=say(gone.role)), to="/people")
 
 
 async def set_role(visit: Visit) -> Done:
