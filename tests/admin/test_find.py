@@ -96,5 +96,5 @@ def test_the_guard_answers_between_two_slices(made: Bench) -> None:
         return turns
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gatepost.admin.actions.find.SLICE", 1)
+        patch.setattr("gatepost.pipeline.mirrors.SLICE", 1)
         assert asyncio.run(work()) > 3

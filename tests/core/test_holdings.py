@@ -1,5 +1,11 @@
 """What stands, what ended a moment ago, and what made room."""
 
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
 from gatepost.core.decisions import Decision, Expire
 from gatepost.core.facts import Protocol
 from gatepost.core.holdings import Holdings
@@ -87,3 +93,39 @@ def test_odd_prefix_lengths_are_noted_once() -> None:
     assert list(found.lengths) == [(4, 0), (4, 28), (6, 32)]
     assert not found.widen(Subject("account", "bob"))
     assert "::/0" not in View(Client(SIX), (), False, found.lengths).prefixes
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(1, 40), st.booleans()),
+        st.tuples(st.just("release"), st.integers(0, 9), st.booleans()),
+        st.tuples(st.just("advance"), st.integers(0, 12), st.booleans()),
+        st.tuples(st.just("sweep"), st.integers(0, 2 * LATE), st.booleans()),
+        st.tuples(st.just("again"), st.just(0), st.booleans()),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_how_many_stand_and_the_newest_are_what_a_look_at_all_tells(steps: list[tuple[str, int, bool]]) -> None:
+    found, at, number = holdings(most=12), 0, 0
+    for what, by, flag in steps:
+        if what == "add":
+            number += 1
+            found.add(structs.replace(decision(number, until=at + by), start=at, watched=flag, rule="dos" if number % 3 else ""))
+        elif what == "release" and (there := found.lasting(at)):
+            found.release(there[by % len(there)], at, "lifted", ("smtp",) if flag else ())
+        elif what == "advance":
+            at += by
+            if flag:  # else the clock goes on, and nobody was told yet
+                found.advance(at)
+        elif what == "sweep":
+            found.sweep(by)
+        elif what == "again":
+            again = holdings(most=12)
+            again.load(found.decisions.values(), frozenset(found.told()))
+            found = again
+        stand = found.standing(at)
+        assert found.tally(at) == Counter((each.rule, each.holds) for each in stand)
+        assert list(found.newest(at)) == [each for each in reversed(stand) if each.holds]

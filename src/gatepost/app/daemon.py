@@ -186,7 +186,7 @@ class Daemon:
         return Alerts(
             paths.state,
             now,
-            held=lambda: len(standing.holds(now())),
+            held=lambda: standing.held(now()),
             wrong=lambda: {source: text for source, _, text in (plain(each).partition(": ") for each in problems_of(desk))},
             country=desk.country,
         )

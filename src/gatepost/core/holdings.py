@@ -1,11 +1,12 @@
 """What stands: the decisions in force and those that ended a moment ago.
 
 Job: keep decisions by the text of their subject, end them in time, release them early. Promise: a decision stays findable for 10 minutes after
-its end, so that a late fact is judged by what stood at its own time; releasing it shortens it. Limits: bounded; past the bound the decision
-that ends first is released, counted.
+its end, so that a late fact is judged by what stood at its own time; releasing it shortens it. How many stand, and which are the newest, is
+known without looking at all. Limits: bounded; past the bound the decision that ends first is released, counted.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from msgspec import structs
@@ -23,7 +24,7 @@ USUAL = ((4, 32), (4, 24), (6, 128), (6, 64), (6, 48))
 class Holdings:
     """Decisions, found by the text under which they hold."""
 
-    __slots__ = ("_ends", "_leaves", "by_account", "by_address", "decisions", "dropped", "lengths", "most")
+    __slots__ = ("_ends", "_leaves", "_open", "_tally", "by_account", "by_address", "decisions", "dropped", "lengths", "most")
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -37,6 +38,10 @@ class Holdings:
         """Prefix lengths in use besides the usual ones, each with its IP version, in the order in which they came."""
         self._ends: list[tuple[int, int]] = []
         self._leaves: list[tuple[int, int]] = []
+        self._open: dict[bool, dict[int, None]] = {True: {}, False: {}}
+        """The numbers of the decisions whose end was not told, those that hold and those that are watched, in the order in which they were made."""
+        self._tally: Counter[tuple[str, bool]] = Counter()
+        """How many they are, by rule and whether they hold."""
 
     def add(self, decision: Decision) -> list[Release]:
         """Takes in a decision; returns what had to be released to make room."""
@@ -44,6 +49,7 @@ class Holdings:
         self.decisions[decision.number] = decision
         self._table(decision).setdefault(name_of(decision.subject), []).append(decision.number)
         heappush(self._ends, (decision.until, decision.number))
+        self._begin(decision)
         return freed
 
     def widen(self, subject: Subject) -> bool:
@@ -89,6 +95,7 @@ class Holdings:
             until = min(at, decision.until)
             self.decisions[decision.number] = structs.replace(decision, until=until)
             heappush(self._leaves, (until + LATE, decision.number))
+            self._end(decision)
         return Release(decision, gone, at, why)
 
     def standing(self, at: int) -> list[Decision]:
@@ -99,6 +106,38 @@ class Holdings:
         """The decisions that end after a time, be it that they start after it too: a clock was set back, and a deed must still find them."""
         return [decision for decision in self.decisions.values() if at < decision.until]
 
+    def tally(self, at: int) -> dict[tuple[str, bool], int]:
+        """How many decisions stand at a time, by rule and whether they hold; those included that begin later, where a clock was set back."""
+        found = self._tally.copy()
+        for decision in self._due(at):
+            found[decision.rule, decision.holds] -= 1
+        return {name: many for name, many in found.items() if many}
+
+    def newest(self, at: int) -> Iterator[Decision]:
+        """The decisions that hold at a time, the newest first."""
+        return (decision for decision in map(self.decisions.__getitem__, reversed(self._open[True])) if decision.start <= at < decision.until)
+
+    def _due(self, at: int) -> Iterator[Decision]:
+        """The decisions that ran out by a time and whose end was not told yet: the top of the heap, as far as it reaches."""
+        places = [0]
+        while places:
+            place = places.pop()
+            if place < len(self._ends) and self._ends[place][0] <= at:
+                until, number = self._ends[place]
+                decision = self.decisions.get(number)
+                if decision is not None and decision.until == until and number in self._open[decision.holds]:
+                    yield decision
+                places += (2 * place + 1, 2 * place + 2)
+
+    def _begin(self, decision: Decision) -> None:
+        self._open[decision.holds][decision.number] = None
+        self._tally[decision.rule, decision.holds] += 1
+
+    def _end(self, decision: Decision) -> None:
+        """It stands no more: told once, or again where a clock was set back."""
+        if self._open[decision.holds].pop(decision.number, 0) is None:
+            self._tally[decision.rule, decision.holds] -= 1
+
     def advance(self, at: int) -> list[Expire]:
         """What ran out by a time and was not told before."""
         ended = []
@@ -107,6 +146,7 @@ class Holdings:
             decision = self.decisions.get(number)
             if decision is not None and decision.until == until:
                 ended.append(Expire(decision))
+                self._end(decision)
                 heappush(self._leaves, (until + LATE, number))
         return ended
 
@@ -127,6 +167,7 @@ class Holdings:
                 self._leaves.append((decision.until + LATE, number))
             else:
                 self._ends.append((decision.until, number))
+                self._begin(decision)
         heapify(self._leaves)
         heapify(self._ends)
 
@@ -155,6 +196,7 @@ class Holdings:
 
     def _drop(self, number: int) -> Decision:
         decision = self.decisions.pop(number)
+        self._end(decision)
         table, text = self._table(decision), name_of(decision.subject)
         table[text].remove(number)
         if not table[text]:

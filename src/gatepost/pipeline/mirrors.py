@@ -4,7 +4,8 @@ Job: the contract of mirrors, and the view of the engine that they read. Promise
 coalesces and cannot overflow. Limits: a mirror decides nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Protocol
 
 from msgspec import Struct
@@ -16,6 +17,8 @@ from gatepost.pipeline.dropped import Dropped
 
 ABOUT_MESSAGES = ("message_accepted", "recipients")
 """What rules about the messages of an account count."""
+SLICE = 4_096
+"""Decisions looked at before whoever else waits is let go on: two milliseconds or so."""
 
 
 class Standing:
@@ -33,6 +36,24 @@ class Standing:
     def decisions(self, at: int) -> list[Decision]:
         """All decisions that stand at a time, watched ones included."""
         return self._engine.holdings.standing(at)
+
+    def slices(self, at: int) -> Iterator[list[Decision]]:
+        """The same, so many at once that who looks can let others go on in between; what comes meanwhile is not among them."""
+        decisions = list(self._engine.holdings.decisions.values())
+        for first in range(0, len(decisions), SLICE):
+            yield [each for each in decisions[first : first + SLICE] if each.start <= at < each.until]
+
+    def tally(self, at: int) -> dict[tuple[str, bool], int]:
+        """How many decisions stand at a time, by rule (empty: by hand) and whether they hold; at once, however many they are."""
+        return self._engine.holdings.tally(at)
+
+    def held(self, at: int) -> int:
+        """How many decisions turn away or slow down at a time."""
+        return sum(many for (_, holds), many in self.tally(at).items() if holds)
+
+    def newest(self, at: int, most: int) -> list[Decision]:
+        """The newest of them, the newest first."""
+        return list(islice(self._engine.holdings.newest(at), most))
 
     def about(self, name: str, at: int) -> list[Decision]:
         """The decisions that hold one subject, named as `name_of` names it, at a time: what a mirror asks when the subject is dirty."""

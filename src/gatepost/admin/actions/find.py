@@ -24,9 +24,6 @@ from gatepost.core.texts import say
 
 Sort = Literal["newest", "ending", "subject", "count", "often"]
 
-SLICE = 4_096
-"""Decisions looked at before whoever else waits is let go on: two milliseconds or so."""
-
 
 class Find(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which blocks, in which order."""
@@ -66,12 +63,10 @@ async def find_blocks(desk: Desk, asked: Find) -> Page:
     """A page of what stands. Raises BadInputError where ``after`` is none of ours."""
     now, standing = desk.now(), desk.guard.standing
     key, after = KEYS.get(asked.sort) or _by_often(desk, now), _after(asked)
-    decisions = standing.decisions(now)
     matching = holding = 0
     page: list[Decision] = []
     worst: tuple[Any, int] | None = None
-    for first in range(0, len(decisions), SLICE):
-        some = decisions[first : first + SLICE]
+    for some in standing.slices(now):
         holding += sum(each.holds for each in some)
         found = [each for each in some if (each.holds or asked.watched) and _fits(each, asked)]
         matching += len(found)

@@ -56,7 +56,9 @@ def version_of(rules: tuple[Rule, ...]) -> str:
 def list_rules(desk: Desk) -> Listed:
     """The rules in force."""
     engine = desk.guard.order.engine
-    standing = Counter(each.rule for each in desk.guard.standing.decisions(desk.now()))
+    standing: Counter[str] = Counter()
+    for (rule, _), many in desk.guard.standing.tally(desk.now()).items():
+        standing[rule] += many
     sources = desk.sources()
     shown = tuple(Shown(rule=rule, sentence=sentence(rule), standing=standing[rule.name], problem=unfed(rule, sources)) for rule in engine.rules)
     return Listed(version=version_of(engine.rules), rules=shown, brake=engine.brake)

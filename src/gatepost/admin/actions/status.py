@@ -95,12 +95,7 @@ class Status(Struct, frozen=True, kw_only=True):
 def status(desk: Desk) -> Status:
     """How the guard is doing now."""
     guard, engine, now = desk.guard, desk.guard.order.engine, desk.now()
-    standing = guard.standing.decisions(now)
-    holding = [each for each in standing if each.holds]
-    decisions: dict[str, int] = {}
-    for each in holding:
-        name = each.rule or "administrator"
-        decisions[name] = decisions.get(name, 0) + 1
+    standing = guard.standing.tally(now)
     facts: dict[str, int] = {}
     for (kind, _), count in guard.stats.facts.items():
         facts[kind_name(kind.__name__)] = facts.get(kind_name(kind.__name__), 0) + count
@@ -112,8 +107,8 @@ def status(desk: Desk) -> Status:
         now=now,
         place=guard.order.place,
         facts=facts,
-        decisions=decisions,
-        watched=len(standing) - len(holding),
+        decisions={rule or "administrator": many for (rule, holds), many in standing.items() if holds},
+        watched=sum(many for (_, holds), many in standing.items() if not holds),
         paused_until=engine.paused_until if engine.paused_until > now else 0,
         sources=list(desk.sources()),
         witnesses=guard.witness.state(),

@@ -63,13 +63,13 @@ def top(desk: Desk) -> Top:
         for key, count in each.windows.filled(now, each_at_most)
         if count
     ]
-    holds = desk.guard.standing.holds(now)
+    standing = desk.guard.standing
     return Top(
         now=now,
         facts=[Count(protocol=protocol, kind=kind_name(kind.__name__), facts=count) for (kind, protocol), count in desk.guard.stats.facts.items()],
         near=nlargest(LINES, near, key=lambda found: found.count / found.threshold),
         keys=sum(sizes),
         looked_at=sum(min(size, each_at_most) for size in sizes),
-        held=len(holds),
-        newest=[block_of(each) for each in reversed(holds[-LINES:])],
+        held=standing.held(now),
+        newest=[block_of(each) for each in standing.newest(now, LINES)],
     )

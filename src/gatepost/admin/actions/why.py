@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from gatepost.admin.actions.blocks import Block, block_of, subject_of
-from gatepost.admin.actions.neighbours import SLICE, touches_of
+from gatepost.admin.actions.neighbours import touches_of
 from gatepost.admin.desk import Desk, Who
 from gatepost.core.access import Entry
 from gatepost.core.decisions import QUESTION_STAGES, Allow, Decision, Delay, Question, QuestionStage
@@ -165,10 +165,10 @@ def _named(subject: Subject) -> tuple[str, str, str]:
 
 async def _standing(desk: Desk, subject: Subject, view: View | None, now: int) -> list[Decision]:
     """The decisions about a subject; whoever waits goes on between two slices of them."""
-    concerns, decisions = _concerns(subject, view), desk.guard.standing.decisions(now)
+    concerns = _concerns(subject, view)
     found: list[Decision] = []
-    for first in range(0, len(decisions), SLICE):
-        found += [each for each in decisions[first : first + SLICE] if concerns(each.subject)]
+    for some in desk.guard.standing.slices(now):
+        found += [each for each in some if concerns(each.subject)]
         await asyncio.sleep(0)
     return found
 
