@@ -490,5 +490,9 @@ def test_an_open_relay_does_not_start(place: Place) -> None:
 def test_status_and_doctor_tell_what_the_server_sees(place: Place, guard: Live) -> None:
     notes = {source["name"]: source["note"] for source in guard.status()["sources"]}
     assert "sees the client's own address (proxy-v2)" in notes["gateway:smtp"]
-    assert "sees the client's own address (xclient)" in guard.cli("doctor", code=1)
+    doctor = guard.cli("doctor", code=1)
+    assert "sees the client's own address (xclient)" in doctor
+    for way in ("proxy-v2", "xclient"):
+        assert f"it greets, and takes the client's address ({way})" in doctor
+    assert "takes the PROXY header for commands" not in doctor
     assert "gateway:submission: 127.0.0.1:25 sees the client's own address (xclient)" in guard.cli("status", code=1)

@@ -165,3 +165,4 @@ def test_postfix_that_takes_no_proxy_header_relays_for_nobody(place: Place, guar
         assert wire.reply() == 421
         assert not wire.line()
     assert place.at("192.0.2.33").talk(message(FRIEND, [b"u@remote.example"])[:2], 25)[-1] == 554
+    assert "it takes the PROXY header for commands (5" in guard.cli("doctor", code=1)

@@ -6,7 +6,7 @@ allowed address or the very administrator who asks is refused with the reason, b
 
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from gatepost.core.subjects import account, network, prefix_text
 from gatepost.core.texts import say
 from gatepost.pipeline.guard import Guard
 from gatepost.pipeline.messengers import ChannelState
+from gatepost.pipeline.mirrors import Proof
 from gatepost.pipeline.recall import Recall
 from gatepost.stores.contract import Audit, Store
 
@@ -104,6 +105,11 @@ async def untold(name: str) -> str:
     raise KeyError(name)
 
 
+async def unproved() -> dict[str, Proof]:
+    """Tries nothing out: for a guard whose inlets cannot."""
+    return {}
+
+
 class Desk:
     """The guard, its store, and what the host is."""
 
@@ -116,6 +122,7 @@ class Desk:
         gateways: Iterable[str] = (),
         daemons: Iterable[str] = (),
         sources: Callable[[], Sequence[Source]] = lambda: (),
+        proofs: Callable[[], Awaitable[Mapping[str, Proof]]] = unproved,
         problems: Callable[[], Sequence[str]] = lambda: (),
         recall: Recall | None = None,
         canonical: Callable[[str], str] = account,
@@ -138,6 +145,8 @@ class Desk:
         self.daemons = tuple(daemons)
         """The mail daemons that were found here: postfix, dovecot, exim."""
         self.sources = sources
+        self.proofs = proofs
+        """By name, which inlets can try out whether they do what they say, and whether they did."""
         self.problems = problems
         self.recall = recall
         """Who remembers the past; None where no history is kept."""

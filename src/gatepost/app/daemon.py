@@ -151,6 +151,7 @@ class Daemon:
             now,
             gateways=here.gateways,
             sources=self._feeds.sources,
+            proofs=self._feeds.proofs,
             problems=lambda: [
                 *self._problems,
                 *self._feeds.problems(),

@@ -30,6 +30,7 @@ from gatepost.inlets.postfix_policy import PostfixPolicyInlet, PostfixPolicySett
 from gatepost.inlets.syslog import SyslogInlet, SyslogSettings
 from gatepost.inlets.syslog_senders import LOCAL
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.mirrors import Proof
 from gatepost.wire.maillog.reader import Coverage
 
 LogSettings = LogFileSettings | JournalSettings | SyslogSettings
@@ -108,6 +109,11 @@ class Feeds:
         self._guard, self._deeds = guard, deeds
         for name, each in wanted(settings, found).items():
             await self._start(name, each, settings)
+
+    async def proofs(self) -> dict[str, Proof]:
+        """Whether the server behind each gateway takes what it is told, tried out just now."""
+        gateways = {name: feed.inlet for name, feed in self._feeds.items() if isinstance(feed.inlet, GatewayInlet)}
+        return dict(zip(gateways, await asyncio.gather(*(each.prove() for each in gateways.values())), strict=True))
 
     def reload(self, settings: config.Settings, found: Findings) -> None:
         """Takes up a changed configuration, one after the other."""

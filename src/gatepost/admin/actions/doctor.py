@@ -71,6 +71,7 @@ async def doctor(desk: Desk, wired: Sequence[Wired] = ()) -> list[Finding]:
     found += [_witness(each, now.now) for each in now.witnesses]
     found += [_mirror(mirror) for mirror in now.mirrors]
     found += [_proof(mirror.state().name, await mirror.prove()) for mirror in desk.guard.mirrors if mirror.state().working]
+    found += [_proof(name, proof) for name, proof in (await desk.proofs()).items()]
     found += _host(desk, now.sources)
     if not now.store.problem:
         found.append(Finding(what="store", verdict="well", said=f"{now.store.written:,} entries written, {now.store.waiting:,} wait"))

@@ -22,9 +22,11 @@ from gatepost.core.subjects import Client, client
 from gatepost.inlets.gateway.backend import Server
 from gatepost.inlets.gateway.certificates import Certificates
 from gatepost.inlets.gateway.ear import Office, SessionEar
+from gatepost.inlets.gateway.probe import probe
 from gatepost.inlets.gateway.session import Session
 from gatepost.inlets.gateway.settings import IDLE, IMPLICIT_TLS, LONGEST, PROTOCOL, GatewaySettings, endpoint, logs_of
 from gatepost.pipeline.guard import Guard
+from gatepost.pipeline.mirrors import Proof
 from gatepost.wire import proxy_header
 from gatepost.wire.imap import OUR_TAG, ImapTap
 from gatepost.wire.pop3 import Pop3Tap
@@ -51,6 +53,9 @@ REFUSALS = {
     "pop3": b"-ERR [SYS/TEMP] Try again later\r\n",
     "sieve": b'BYE (TRYLATER) "Try again later"\r\n',
 }
+
+HEADERS = {"proxy-v1": proxy_header.write_1, "proxy-v2": proxy_header.write_2}
+"""How the PROXY header is written."""
 
 
 class GatewayState(Struct, kw_only=True):
@@ -196,6 +201,14 @@ class GatewayInlet:
         """The ports that it listens on, while it does."""
         return [each.getsockname()[1] for each in self._listening]
 
+    async def prove(self) -> Proof:
+        """Tries whether the server behind takes what it is told of clients, as one of this host's own."""
+        if self._server is None:
+            return Proof(works=None, said="not tried: the gateway does not listen")
+        who, port = Client("127.0.0.1"), 1
+        header = HEADERS[way]((who, port), (who, port)) if (way := self.settings.client_address) in HEADERS else b""
+        return await probe(self._server, self._protocol, way, header, self._hello(who, port))
+
     def state(self) -> GatewayState:
         """How it is doing."""
         office = self._office
@@ -340,7 +353,7 @@ class GatewayInlet:
 
     def _header(self, sock: socket.socket, who: Client, port: int) -> bytes:
         """What the server is told in the PROXY protocol."""
-        write = {"proxy-v1": proxy_header.write_1, "proxy-v2": proxy_header.write_2}.get(self.settings.client_address)
+        write = HEADERS.get(self.settings.client_address)
         if write is None:
             return b""
         host, to = sock.getsockname()[:2]
@@ -353,20 +366,28 @@ class GatewayInlet:
             "secure": self._implicit,
             "logins_need_tls": settings.tls is not None and settings.logins_need_tls,
         }
-        told = settings.client_address
+        hello = self._hello(who, port)
         if self._protocol == "imap":
-            hello = (b'%s ID ("x-originating-ip" "%s" "x-originating-port" "%d")\r\n' % (OUR_TAG, who.encode(), port),) if told == "id" else ()
             return ImapTap(ear, hello=hello, **common)
         if self._protocol == "sieve":
             return SieveTap(ear, **common)
         if self._protocol == "pop3":
-            hello = (f"XCLIENT ADDR={who} PORT={port}\r\n".encode(),) if told == "xclient" else ()
             return Pop3Tap(ear, hello=hello, **common)
-        lines: tuple[bytes, ...] = ()
-        if told == "xclient":  # without a name Postfix would keep that of this host
-            six = "IPV6:" if ":" in who else ""
-            lines = (b"EHLO gatepost\r\n", f"XCLIENT NAME=[UNAVAILABLE] ADDR={six}{who} PORT={port}\r\n".encode())
-        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=lines, proxied=told.startswith("proxy"), **common)
+        proxied = settings.client_address in HEADERS
+        return SmtpTap(ear, relay=self._relay, bare=settings.bare_newlines, hello=hello, proxied=proxied, **common)
+
+    def _hello(self, who: Client, port: int) -> tuple[bytes, ...]:
+        """What the server is told of a client in the protocol itself."""
+        way = self.settings.client_address
+        if way == "id":
+            return (b'%s ID ("x-originating-ip" "%s" "x-originating-port" "%d")\r\n' % (OUR_TAG, who.encode(), port),)
+        if way != "xclient":
+            return ()
+        if self._protocol == "pop3":
+            return (f"XCLIENT ADDR={who} PORT={port}\r\n".encode(),)
+        six = "IPV6:" if ":" in who else ""
+        # Without a name Postfix would keep that of this host.
+        return (b"EHLO gatepost\r\n", f"XCLIENT NAME=[UNAVAILABLE] ADDR={six}{who} PORT={port}\r\n".encode())
 
     # --- what sessions call
 
