@@ -153,10 +153,8 @@ class Desk:
         self.canonical = canonical
         """The one name of an account, as inlets make it too."""
         self.resolve = resolve
-        self.state = state
-        """The folder of the state."""
-        self.socket = socket
-        """The control socket."""
+        self.state, self.socket = state, socket
+        """The folder of the state, and the control socket."""
         self.confined = confined
         """Whether this process gave its rights away, so that holding any is worth a word."""
         self._steady = steady or now

@@ -152,13 +152,7 @@ class Daemon:
             gateways=here.gateways,
             sources=self._feeds.sources,
             proofs=self._feeds.proofs,
-            problems=lambda: [
-                *self._problems,
-                *self._feeds.problems(),
-                *([self._countries.problem] if self._countries.problem else []),
-                *([f"state: {journal.problem}"] if journal.problem else []),
-                *_of(keeper),
-            ],
+            problems=lambda: self._wrong(journal, keeper),
             recall=keeper,
             canonical=lambda text: account(text, accounts.default_domain, accounts.domains),
             resolve=system_resolve,
@@ -180,6 +174,12 @@ class Daemon:
                 make_whole()  # the next start then has nothing to bring in
             journal.close()
             store.close()
+
+    def _wrong(self, journal: Journal, keeper: KeeperLink | None) -> list[str]:
+        """What is wrong with the daemon itself."""
+        state = f"state: {journal.problem}" if journal.problem else ""
+        more = (self._countries.problem, state, keeper.problem() if keeper else "")
+        return [*self._problems, *self._feeds.problems(), *(each for each in more if each)]
 
     def _make_alerts(self, paths: config.Paths, desk: Desk) -> Alerts:
         """What tells people and programs; not at work yet."""
@@ -393,9 +393,3 @@ def _no_collections() -> Iterator[None]:
         gc.freeze()
     finally:
         gc.enable()
-
-
-def _of(keeper: KeeperLink | None) -> list[str]:
-    """What is wrong with the history."""
-    problem = keeper.problem() if keeper else ""
-    return [problem] if problem else []
