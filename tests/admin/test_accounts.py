@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.admin.accounts import INVITED, Accounts, Invite, LogInError, NewToken, Role
+from gatepost.admin.accounts import INVITED, PROGRAM, Accounts, Invite, LogInError, NewToken, Role
 from gatepost.admin.desk import Who
 from gatepost.admin.faults import UnknownError
 from gatepost.admin.passwords import Passwords
@@ -107,6 +107,19 @@ def test_a_link_ends_after_a_day_and_a_newer_one_takes_its_place(house: House) -
         assert [bool(house.accounts.invitation(each)) for each in starts] == [False, True]
         house.at += INVITED
         assert house.accounts.invitation(second) is None
+
+    do(work())
+
+
+def test_the_link_of_the_start_ends_with_the_first_administrator(house: House) -> None:
+    async def work() -> None:
+        start = await house.accounts.invite(Who(PROGRAM), Invite(role="administrator"))
+        await house.accounts.invite(ROOT, Invite(role="viewer"))
+        await house.add("vera", "viewer")
+        assert house.accounts.invitation(start) is not None, "a viewer steers nothing"
+        await house.add("anna")
+        assert house.accounts.invitation(start) is None
+        assert [each.by for each in house.accounts.open_links()] == ["root"]
 
     do(work())
 

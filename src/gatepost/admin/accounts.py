@@ -245,7 +245,7 @@ class Accounts:
         return [("invitation", key, None) for key, each in self.invitations.items() if which(key, each)]
 
     async def accept(self, secret: str, name: str, password: str, client: str = "") -> User:
-        """Uses up an invitation. Raises BadInputError, and then it is still good."""
+        """Uses up an invitation; with the first administrator the links of the start go too. Raises BadInputError, and then it is still good."""
         async with self._joining:  # one by one: a second one with the same link finds it used
             return await self._accept(secret, name, password, client)
 
@@ -264,7 +264,8 @@ class Accounts:
         user = User(name=name, role=before.role if before else found.role, password=kept, created=before.created if before else self._now())
         ended = [("session", key, None) for key, each in self.sessions.items() if each.user == name]
         audit = self._audit(Who(name, client), "console.password" if before else "console.join", name, after={"role": user.role})
-        await self._keep([("invitation", _key(secret), None), ("user", name, user), *ended], audit)
+        used = self._links(lambda key, each: key == _key(secret) or (user.role == "administrator" and each.by == PROGRAM))
+        await self._keep([*used, ("user", name, user), *ended], audit)
         return user
 
     async def set_role(self, who: Who, name: str, role: Role) -> None:
