@@ -4,6 +4,7 @@ A test that lacks root, a server or a feature of the kernel skips and says what 
 does not run, nobody has seen work.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Generator
@@ -31,6 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if E2E in item.path.parents and item.get_closest_marker("browser") is None:
             item.add_marker("servers")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: the garbage collector would look at all of it again and again for nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _fail_if_passed_over(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gatepost.cli import gatepost
+from gatepost.cli import COMMANDS, gatepost
 from tests.cli.command import SAMPLE, environment, refused, run
 
 
@@ -125,6 +125,14 @@ def test_a_terminal_without_unicode_sees_escapes(tmp_path: Path) -> None:
     ran = run("replay", "log", where=tmp_path, PYTHONIOENCODING="ascii", COLUMNS="80")
     assert ran.code == 0
     assert r"\u2026" in ran.out
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"unblock", "pause", "resume"}))
+def test_each_command_starts_alone(name: str) -> None:
+    with start(name, "--help", stdout=subprocess.PIPE) as running:
+        said, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (0, b"")
+    assert said.startswith(b"Usage: gatepost %s " % name.encode())
 
 
 def test_a_daemon_waits_for_no_other_command() -> None:

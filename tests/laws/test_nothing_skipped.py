@@ -1,6 +1,7 @@
 """In CI nothing is passed over: the hook of tests/conftest.py, on test files that try."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,26 +21,45 @@ PASSED_OVER = {
 }
 
 
-def _run(folder: Path, code: str, ci: bool) -> subprocess.CompletedProcess[str]:
+ONE = "\ndef test_other(): pass"
+
+
+def _run(folder: Path, ci: bool, **codes: str) -> subprocess.CompletedProcess[str]:
+    """Runs a test file for each of these."""
     (folder / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (folder / "test_it.py").write_text(f"import pytest\n{code}\n")
+    for name, code in codes.items():
+        (folder / f"test_of_{name}.py").write_text(f"import pytest\n{code}\n")
     env = {name: value for name, value in os.environ.items() if name != "CI"} | ({"CI": "true"} if ci else {})
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(folder), str(folder)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "-c", os.devnull, "--rootdir", str(folder), str(folder)]
+    command += ["--continue-on-collection-errors"]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture(scope="module")
+def in_ci(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """All of them at once, in CI."""
+    return _run(tmp_path_factory.mktemp("ci"), ci=True, **{name: code + ONE for name, code in PASSED_OVER.items()})
+
+
 @pytest.mark.parametrize("name", PASSED_OVER)
-def test_in_ci_a_test_passed_over_is_a_failure_that_names_it(tmp_path: Path, name: str) -> None:
-    done = _run(tmp_path, PASSED_OVER[name] + "\ndef test_other(): pass", ci=True)
-    assert done.returncode != 0
-    assert "was passed over, which CI does not allow" in done.stdout
-    assert (name if f"def {name}(" in PASSED_OVER[name] else "test_it.py") in done.stdout
+def test_in_ci_a_test_passed_over_is_a_failure_that_names_it(in_ci: subprocess.CompletedProcess[str], name: str) -> None:
+    assert in_ci.returncode != 0
+    which = f"test_of_{name}.py" + (f"::{name}" if f"def {name}(" in PASSED_OVER[name] else "")
+    assert re.search(rf"^(?:FAILED|ERROR) {re.escape(which)}\b", in_ci.stdout, re.MULTILINE)
+    assert f"{which} was passed over, which CI does not allow" in in_ci.stdout
 
 
-@pytest.mark.parametrize("name", ["test_mark", "test_call", "test_xfail"])
-def test_elsewhere_it_is_passed_over(tmp_path: Path, name: str) -> None:
-    assert _run(tmp_path, PASSED_OVER[name], ci=False).returncode == 0
+def test_in_ci_nothing_else_fails(in_ci: subprocess.CompletedProcess[str]) -> None:
+    whole = PASSED_OVER.keys() - {"test_module", "test_importor"}
+    assert set(re.findall(r"^PASSED (\S+)", in_ci.stdout, re.MULTILINE)) == {f"test_of_{name}.py::test_other" for name in whole}
+
+
+def test_elsewhere_it_is_passed_over(tmp_path: Path) -> None:
+    names = ["test_mark", "test_call", "test_xfail"]
+    done = _run(tmp_path, ci=False, **{name: PASSED_OVER[name] for name in names})
+    assert done.returncode == 0
+    assert "2 skipped, 1 xfailed" in done.stdout
 
 
 def test_no_test_at_all_is_a_failure(tmp_path: Path) -> None:
-    assert _run(tmp_path, "", ci=True).returncode != 0
+    assert _run(tmp_path, ci=True, none="").returncode != 0

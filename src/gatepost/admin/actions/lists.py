@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -159,7 +160,8 @@ class _Merge:
             self.duplicates += 1
             return
         self.replaced |= there
-        self.new.append(structs.replace(entry, own=any(each.own for each in there.values())))
+        own = any(each.own for each in there.values())
+        self.new.append(entry if entry.own == own else structs.replace(entry, own=own))
         for place in entry.places:
             self._lines.setdefault(place, []).append((line, entry))
 
@@ -200,8 +202,12 @@ def _meet(one: Entry, other: Entry) -> bool:
     return not set(one.on).isdisjoint(other.on)
 
 
+_said = attrgetter(*(name for name in Entry.__struct_fields__ if name not in ("prefix", "own")))
+"""What an entry says of its addresses."""
+
+
 def _same(one: Entry, other: Entry) -> bool:
-    return structs.replace(one, prefix=other.prefix, own=False) == structs.replace(other, own=False) and one.places == other.places
+    return one.places == other.places and _said(one) == _said(other)
 
 
 # --- reading a file
