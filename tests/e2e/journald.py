@@ -80,9 +80,10 @@ class Journald:
             Path(f"/proc/{self._home.pid}/root{SOCKET}").unlink(missing_ok=True)
 
     def log(self, *lines: str, tag: str = "postfix/smtpd", pid: int = 10, priority: str = "mail.info") -> None:
-        """Writes lines, as through syslog(3)."""
+        """Writes lines, as through syslog(3), and waits until journald has them: to be sent is not to be written."""
         feed = "".join(f"{line}\n" for line in lines)
         self.inside("logger", "-u", SOCKET, "-p", priority, "-t", tag, f"--id={pid}", feed=feed)
+        self.inside("journalctl", "--sync")
 
     def burst(self, many: int) -> None:
         """Writes so many lines at once from a unit of systemd's, and another one when the limit's interval has passed."""
