@@ -91,6 +91,21 @@ def test_it_waits_for_a_header_or_hangs_up(monkeypatch: pytest.MonkeyPatch) -> N
     assert gone.said == "it hangs up before it is spoken to, though it was sent a PROXY header (proxy-v2)"
 
 
+@pytest.mark.parametrize(
+    ("service", "greeting"),
+    [("smtp", b"421 4.3.2 busy\r\n"), ("imap", b"* BYE busy\r\n"), ("pop3", b"-ERR busy\r\n"), ("sieve", b'BYE "busy"\r\n')],
+)
+def test_a_server_that_turns_us_away_says_nothing_of_the_header(service: str, greeting: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANSWERS, service, (greeting, *ANSWERS[service][1:]))
+    found = asyncio.run(tried(service, "proxy-v2", header=28))
+    assert (found.works, found.said) == (None, f"it greets with {greeting.decode().strip()}")
+
+
+def test_a_server_that_only_greets_is_not_well() -> None:
+    found = asyncio.run(tried("pop3", "proxy-v2", header=28, QUIT=b""))
+    assert (found.works, found.said) == (None, "it greets, and answers nothing")
+
+
 def test_it_is_away_or_answers_oddly() -> None:
     async def away(gate: Gate) -> None:
         found = await gate.inlet.prove()

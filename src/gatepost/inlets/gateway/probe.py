@@ -26,6 +26,8 @@ GREETED: dict[Protocol, re.Pattern[bytes]] = {
     "sieve": re.compile(rb"^(?:OK|NO|BYE)\b.*\n", re.MULTILINE),
 }
 """The end of a greeting."""
+TURNED_AWAY = re.compile(rb"[45][0-9]{2}|\* BYE|-|NO|BYE")
+"""A greeting that is none."""
 REFUSED: dict[Protocol, re.Pattern[bytes]] = {
     "smtp": re.compile(rb"^[45][0-9]{2}.*", re.MULTILINE),
     "imap": re.compile(rb"^[^ \r\n]+ (?:BAD|NO).*", re.MULTILINE),
@@ -88,21 +90,31 @@ async def probe(server: Server, protocol: Protocol, way: str, header: bytes, hel
         return Proof(works=False, said=server.problem, cure="is it up, and does it take connections from here?")
     try:
         await talk.until(GREETED[protocol])
-        if not GREETED[protocol].search(talk.said):
+        greeting = GREETED[protocol].search(talk.said)
+        if greeting is None:
             return _silent(talk, way)
+        if TURNED_AWAY.match(greeting[0]):  # it may be busy, or not like us: that says nothing of the header
+            return Proof(works=None, said=f"it greets with {_words(greeting[0])}", cure="its log tells why")
         for line in hello:
             await talk.says(line, GREETED[protocol])
         if talk.over:
             return _silent(talk, way)
         await talk.says(LEAVE[protocol], None)
+        if len(talk.said) == greeting.end():
+            return Proof(works=None, said="it greets, and answers nothing", cure="its log tells why")
     finally:
         if talk.transport is not None:
             talk.transport.abort()
-    found = REFUSED[protocol].search(talk.said)
+    found = REFUSED[protocol].search(talk.said, greeting.end())
     if found is None:
         told = "it greets" if way == "none" else f"it greets, and takes the client's address ({way})"
         return Proof(works=True, said=f"{told}: tried with 127.0.0.1 as the client")
-    return _refused("".join(each if each.isprintable() else "?" for each in text_of(found[0].strip())[:200]), way)
+    return _refused(_words(found[0]), way)
+
+
+def _words(line: bytes) -> str:
+    """What a server said, so that it can be shown."""
+    return "".join(each if each.isprintable() else "?" for each in text_of(line.strip())[:200])
 
 
 def _silent(talk: _Talk, way: str) -> Proof:
